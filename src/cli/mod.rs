@@ -1,0 +1,1 @@
+//! F10, the command line.

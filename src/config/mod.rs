@@ -1,0 +1,1 @@
+//! F7, the configuration file: as written, then as resolved.

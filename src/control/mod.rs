@@ -1,0 +1,1 @@
+//! F7, what the control socket carries: requests and reports as data.

@@ -1,0 +1,7 @@
+//! F1, primitives: the only module that names a cipher crate. Bytes in, bytes out; no protocol.
+
+pub mod aead;
+pub mod dh;
+pub mod entropy;
+pub mod kdf;
+pub mod kem;

@@ -1,0 +1,1 @@
+//! F9, what drives the engine: the control loop and the packet threads.

@@ -1,0 +1,1 @@
+//! F5, packets: pure functions over a published snapshot (PROTOCOL 2.9).

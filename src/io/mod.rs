@@ -1,0 +1,1 @@
+//! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.

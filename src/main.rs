@@ -1,0 +1,3 @@
+//! The `plait` binary: arguments in, exit code out.
+
+fn main() {}

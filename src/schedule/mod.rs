@@ -1,0 +1,4 @@
+//! F3, the key schedule: every secret goes in under a label, and stages that lack one are another type.
+
+pub mod trace;
+pub mod transcript;

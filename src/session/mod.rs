@@ -1,0 +1,1 @@
+//! F4, what a session holds: epochs, counters, replay windows, fast rekey (PROTOCOL 2.8, 2.9).

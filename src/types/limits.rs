@@ -1,0 +1,37 @@
+//! Every number of the protocol and of the house: with its unit and its reason.
+
+use std::time::Duration;
+
+/// Tag of the protocol in every derivation (PROTOCOL 2: `PROTO`).
+pub const PROTO: &[u8] = b"PLAIT1";
+/// Version byte of every datagram (PROTOCOL 2.4, 2.9).
+pub const WIRE_VERSION: u8 = 1;
+
+/// Key sources a peer can have: slots of I2 and FR1 (PROTOCOL 2.5).
+pub const QKD_SOURCES_MAX: usize = 6;
+/// Bytes of a key_ID: the slot's text field (PROTOCOL 2.5).
+pub const KEY_ID_BYTES_MAX: usize = 64;
+/// Bytes of a SAE id: the longest seen in the field is far shorter; it must fit a URL segment.
+pub const SAE_ID_BYTES_MAX: usize = 128;
+/// Bits of the QKD key asked for (PROTOCOL 2.5): one key of 256 bits a source.
+pub const QKD_KEY_BITS: u16 = 256;
+/// Bytes of the longest QKD key accepted from a KME: 64 times what is asked; longer ones are malformed.
+pub const QKD_KEY_BYTES_MAX: usize = 2048;
+
+/// Bytes of one body part of a handshake datagram (PROTOCOL 2.4): all parts but the last are exactly this long.
+pub const FRAGMENT_BODY_BYTES: usize = 1184;
+/// Bytes of the largest handshake datagram (PROTOCOL 2.4): fits the IPv6 minimum MTU of 1280 with 48 bytes of headers.
+pub const HANDSHAKE_DATAGRAM_BYTES_MAX: usize = 1232;
+/// Parts of one handshake message (PROTOCOL 2.4).
+pub const FRAGMENTS_MAX: usize = 8;
+/// Bytes of the data header, also the AEAD's associated data (PROTOCOL 2.9).
+pub const DATA_HEADER_BYTES: usize = 16;
+/// Bytes of an AEAD tag (RFC 8439, SP 800-38D).
+pub const TAG_BYTES: usize = 16;
+/// Lanes of the counter (PROTOCOL 2.9): one for each sending thread, 0 the control side.
+pub const LANES: usize = 8;
+
+/// Deadline of one `enc_keys`, from sending (PROTOCOL 2.5).
+pub const ENC_KEYS_DEADLINE: Duration = Duration::from_secs(10);
+/// Deadline of one `dec_keys`, retries included (PROTOCOL 2.5).
+pub const DEC_KEYS_DEADLINE: Duration = Duration::from_secs(5);

@@ -1,0 +1,8 @@
+//! F0, words: plain values that every floor shares. Nothing here decides anything.
+
+pub mod id;
+pub mod limits;
+pub mod policy;
+pub mod random;
+pub mod secret;
+pub mod time;
