@@ -35,3 +35,30 @@ pub const LANES: usize = 8;
 pub const ENC_KEYS_DEADLINE: Duration = Duration::from_secs(10);
 /// Deadline of one `dec_keys`, retries included (PROTOCOL 2.5).
 pub const DEC_KEYS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// key_IDs remembered for each peer, oldest out (PROTOCOL 2.5 "Seen table").
+pub const SEEN_KEY_IDS_MAX: usize = 4096;
+/// Fingerprints of delivered keys remembered for each peer, oldest out: as far back as key_IDs are remembered.
+pub const KEY_FINGERPRINTS_MAX: usize = SEEN_KEY_IDS_MAX;
+/// Equal bytes in a row that make a delivered key unfit (SP 800-90B 4.4.1, repetition count): chance in 27 * 2^-40 for 32 good bytes.
+pub const KEY_EQUAL_BYTES_RUN: usize = 6;
+/// Bytes of the shortest QKD key that is mixed (PROTOCOL 2.5).
+pub const QKD_KEY_BYTES_MIN: usize = 32;
+/// Key sets a peer may ask for at once (PROTOCOL 2.5 "Request budget").
+pub const BUDGET_TOKENS_MAX: u8 = 4;
+/// Longest time until one more key set is allowed; half of T_fast if that is shorter (PROTOCOL 2.5).
+pub const BUDGET_INTERVAL_MAX: Duration = Duration::from_secs(5);
+/// Delays after the 1st, 2nd .. failure in a row, the last one for all later ones (PROTOCOL 2.6, 2.8a "Probe times").
+pub const BACKOFF: [Duration; 5] = [
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+    Duration::from_secs(20),
+    Duration::from_secs(40),
+    Duration::from_secs(60),
+];
+/// How long a source whose KMEs gave different keys counts as failed with reason 11 (PROTOCOL 2.5 R2).
+pub const MISMATCH_PAUSE: Duration = Duration::from_secs(60);
+/// Ratchet entries of a peer that no later handshake has proven to be common (PROTOCOL 2.7).
+pub const RATCHET_UNCONFIRMED_MAX: usize = 2;
+/// Shortest and longest time between two writes of a running policy clock (PROTOCOL 2.8a).
+pub const CLOCK_WRITE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));

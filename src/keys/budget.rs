@@ -1,0 +1,136 @@
+//! How often key sets are drawn for a peer: a token for each I2 or FR1, kept over restarts (PROTOCOL 2.5 "Request budget").
+
+use std::time::Duration;
+
+use super::state_file::{FileKind, unwrap, wrap};
+use crate::types::limits::{BUDGET_INTERVAL_MAX, BUDGET_TOKENS_MAX};
+use crate::types::time::Instant;
+
+/// At most four tokens, one more every min(5 s, T_fast / 2). A token is the whole set of one I2 or FR1.
+pub struct RequestBudget {
+    interval: Duration,
+    tokens: u8,
+    /// Since when the next token grows; without meaning while all tokens are there.
+    growing_since: Instant,
+}
+
+impl RequestBudget {
+    /// Full, for a peer with this rekey interval.
+    pub fn new(t_fast: Duration) -> Self {
+        Self::with_tokens(t_fast, BUDGET_TOKENS_MAX, Instant::ZERO)
+    }
+
+    /// From what is on disk. The time in which the process did not run grows no token; a file that cannot be read
+    /// leaves none, so that a crash loop cannot empty a KME.
+    pub fn from_file(bytes: Option<&[u8]>, t_fast: Duration, now: Instant) -> Self {
+        let Some(bytes) = bytes else { return Self::new(t_fast) };
+        let tokens = match unwrap(FileKind::Budget, bytes) {
+            Some(&[tokens]) if tokens <= BUDGET_TOKENS_MAX => tokens,
+            _ => 0,
+        };
+        Self::with_tokens(t_fast, tokens, now)
+    }
+
+    fn with_tokens(t_fast: Duration, tokens: u8, now: Instant) -> Self {
+        // A nanosecond at least: a zero interval would be a division by zero and no limit.
+        let interval = BUDGET_INTERVAL_MAX.min(t_fast / 2).max(Duration::from_nanos(1));
+        Self { interval, tokens, growing_since: now }
+    }
+
+    /// Takes a token; `false` if there is none, and then the request waits until [`next`](Self::next).
+    #[must_use = "without a token no KME is asked"]
+    pub fn take(&mut self, now: Instant) -> bool {
+        self.grow(now);
+        let Some(rest) = self.tokens.checked_sub(1) else { return false };
+        if self.tokens == BUDGET_TOKENS_MAX {
+            self.growing_since = now;
+        }
+        self.tokens = rest;
+        true
+    }
+
+    /// When a token is there: `now` if one is.
+    pub fn next(&self, now: Instant) -> Instant {
+        if self.tokens > 0 { now } else { now.max(self.growing_since + self.interval) }
+    }
+
+    /// Tokens there now, for reports.
+    pub fn tokens(&mut self, now: Instant) -> u8 {
+        self.grow(now);
+        self.tokens
+    }
+
+    /// The file's content: written after each token taken.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        wrap(FileKind::Budget, &[self.tokens])
+    }
+
+    fn grow(&mut self, now: Instant) {
+        let room = BUDGET_TOKENS_MAX - self.tokens;
+        let whole = now.since(self.growing_since).as_nanos() / self.interval.as_nanos();
+        let grown = u8::try_from(whole).unwrap_or(u8::MAX).min(room);
+        self.tokens += grown;
+        self.growing_since = if grown == room { now } else { self.growing_since + self.interval * u32::from(grown) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Instant {
+        Instant::from_nanos(ms * 1_000_000)
+    }
+
+    fn drained(t_fast_s: u64, now: Instant) -> RequestBudget {
+        let mut budget = RequestBudget::new(Duration::from_secs(t_fast_s));
+        for _ in 0..BUDGET_TOKENS_MAX {
+            assert!(budget.take(now));
+        }
+        budget
+    }
+
+    #[test]
+    fn four_at_once_and_then_one_every_five_seconds() {
+        let mut budget = drained(60, at(1000));
+        assert!(!budget.take(at(5999)));
+        assert_eq!(budget.next(at(5999)), at(6000));
+        assert!(budget.take(at(6000)));
+        assert!(!budget.take(at(10_999)));
+        assert!(budget.take(at(11_000)));
+    }
+
+    #[test]
+    fn a_short_rekey_interval_halves_to_the_token_interval() {
+        let mut budget = drained(1, at(0));
+        assert!(!budget.take(at(499)));
+        assert!(budget.take(at(500)));
+    }
+
+    #[test]
+    fn tokens_do_not_pile_up_beyond_four() {
+        let mut budget = drained(60, at(0));
+        for _ in 0..BUDGET_TOKENS_MAX {
+            assert!(budget.take(at(1_000_000)));
+        }
+        assert!(!budget.take(at(1_000_000)));
+        assert!(!budget.take(at(1_004_999)), "the next one grows from the moment the first was taken");
+    }
+
+    #[test]
+    fn a_restart_neither_fills_it_nor_counts_the_time_between() {
+        let budget = drained(60, at(0));
+        let mut again = RequestBudget::from_file(Some(&budget.to_bytes()), Duration::from_secs(60), at(90_000));
+        assert!(!again.take(at(94_999)));
+        assert!(again.take(at(95_000)));
+    }
+
+    #[test]
+    fn no_file_is_full_and_a_damaged_file_is_empty() {
+        assert_eq!(RequestBudget::from_file(None, Duration::from_secs(60), at(0)).tokens(at(0)), 4);
+        let five = wrap(FileKind::Budget, &[5]);
+        for bad in [b"".as_slice(), b"PLAITb", &five] {
+            assert_eq!(RequestBudget::from_file(Some(bad), Duration::from_secs(60), at(0)).tokens(at(0)), 0);
+        }
+    }
+}
