@@ -6,6 +6,7 @@
 pub mod budget;
 pub mod clock;
 pub mod fitness;
+pub mod offer;
 pub mod policy;
 pub mod probe;
 pub mod ratchet;

@@ -5,4 +5,5 @@ pub mod limits;
 pub mod policy;
 pub mod random;
 pub mod secret;
+pub mod terms;
 pub mod time;

@@ -1,1 +1,6 @@
-//! F1, bytes on the wire: parsed into values that cannot be short, and written from them.
+//! F1, formats: bytes from the network become values that cannot be wrong, or a [`field::Malformed`].
+
+pub mod field;
+pub mod slots;
+pub mod status;
+pub mod terms;
