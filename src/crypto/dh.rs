@@ -26,11 +26,15 @@ pub fn shared(secret: &Secret<DH_BYTES>, their_public: &[u8; DH_BYTES]) -> Optio
     shared.was_contributory().then(|| Secret::filled(|out| out.copy_from_slice(shared.as_bytes())))
 }
 
-/// Whether a static public value is canonical (below 2^255 - 19) and not of small order (PROTOCOL 2.2).
+/// Whether a public value is canonical: below 2^255 - 19 (PROTOCOL 2.2).
+pub fn is_canonical(value: &[u8; DH_BYTES]) -> bool {
+    value.iter().rev().lt(P.iter().rev())
+}
+
+/// Whether a static public value is canonical and not of small order (PROTOCOL 2.2).
 pub fn is_valid_static_public(value: &[u8; DH_BYTES]) -> bool {
-    let below_p = value.iter().rev().lt(P.iter().rev());
     // Any clamped scalar is a multiple of the cofactor: exactly the points of small order go to zero.
-    below_p && shared(&Secret::filled(|s| s[0] = 8), value).is_some()
+    is_canonical(value) && shared(&Secret::filled(|s| s[0] = 8), value).is_some()
 }
 
 #[cfg(test)]
