@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs what building and testing need on a Debian 12 machine with Rust; does nothing where all of it is there.
+set -euo pipefail
+
+packages=()
+need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
+need cc gcc           # aws-lc and the tun-tap backend hold C
+need ip iproute2      # the network tests make namespaces with it
+need ping iputils-ping
+[ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
+
+if [ "${#packages[@]}" -gt 0 ]; then
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "setup: missing ${packages[*]}; run as root: apt-get install ${packages[*]}" >&2
+    exit 1
+  fi
+  echo "setup: installing ${packages[*]}" >&2
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  apt-get install -qq --yes --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+if ! command -v cargo >/dev/null 2>&1; then
+  echo "setup: no cargo; install Rust (https://rustup.rs), the oldest that works is rust-version in Cargo.toml" >&2
+  exit 1
+fi
+if [ ! -c /dev/net/tun ] && [ "$(id -u)" -eq 0 ]; then
+  mkdir -p /dev/net && mknod /dev/net/tun c 10 200 || echo "setup: no /dev/net/tun; tunnels and network tests will not run" >&2
+fi
