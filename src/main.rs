@@ -1,3 +1,5 @@
 //! The `plait` binary: arguments in, exit code out.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    plait::cli::main()
+}

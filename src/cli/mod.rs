@@ -1,1 +1,52 @@
-//! F10, the command line.
+//! F10, the command line: arguments in, one verb run, exit code out.
+//!
+//! `args` says what can be typed, each verb has its own module and returns an [`exit::Outcome`]; data goes to stdout
+//! and everything said to a person to stderr (`output`).
+
+pub mod args;
+pub mod exit;
+pub mod output;
+
+mod completions;
+mod version;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use self::args::{Arguments, Verb};
+use self::exit::{Exit, Outcome};
+
+/// Runs the verb on the command line.
+pub fn main() -> ExitCode {
+    let exit = match Arguments::try_parse() {
+        Ok(arguments) => run(arguments).unwrap_or_else(|failure| {
+            output::talk(&format!("plait: {failure}"));
+            failure.exit
+        }),
+        Err(error) => answer_usage(&error),
+    };
+    exit.into()
+}
+
+fn run(arguments: Arguments) -> Outcome {
+    match arguments.verb {
+        Verb::Completions { shell } => completions::run(shell),
+        Verb::Version => version::run(),
+    }
+}
+
+/// `--help` and `--version` are answers (stdout, 0); everything else is a mistake (stderr, 2).
+#[expect(clippy::wildcard_enum_match_arm, reason = "clap's kinds are non-exhaustive, all others are usage errors")]
+fn answer_usage(error: &clap::Error) -> Exit {
+    match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            output::data(&error.render().to_string()).unwrap_or_else(|failure| failure.exit)
+        }
+        _ => {
+            output::talk(&error.render().to_string());
+            Exit::Usage
+        }
+    }
+}

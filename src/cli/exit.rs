@@ -1,0 +1,78 @@
+//! The exit codes, all of them, and the failure that carries one with its sentence.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// How a verb ended. Scripts rely on the numbers: add to them, do not change them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done; for `status`: HYBRID, or OFF by policy.
+    Ok = 0,
+    /// It failed; for `status`: the worst peer is HOLDING, BLOCKED or DOWN.
+    Failure = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// No daemon of that name runs.
+    NotRunning = 3,
+    /// A daemon seems to run, but its control socket does not answer.
+    Unreachable = 4,
+    /// `status`: the worst peer is DEGRADED or HOLDOVER.
+    Degraded = 5,
+    /// The configuration, or a file it names, is invalid.
+    Configuration = 6,
+    /// A right is missing: of the caller, or a file is open to others.
+    Permission = 7,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a verb did not do what was asked: one or more lines for a person, and the code for the script.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code.
+    pub exit: Exit,
+    /// What was expected, what came, what to do. Goes to stderr.
+    pub text: String,
+}
+
+impl Failure {
+    /// A failure with this code and these words.
+    pub fn new(exit: Exit, text: impl Into<String>) -> Self {
+        Self { exit, text: text.into() }
+    }
+
+    /// A failure with code 1 unless the system says that a right is missing (7).
+    pub fn io(what: impl fmt::Display, error: &std::io::Error) -> Self {
+        let denied = error.kind() == std::io::ErrorKind::PermissionDenied;
+        Self::new(if denied { Exit::Permission } else { Exit::Failure }, format!("{what}: {error}"))
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// What every verb returns.
+pub type Outcome = Result<Exit, Failure>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denied_file_has_the_code_for_permission() {
+        let denied = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        assert_eq!(Failure::io("x", &denied).exit, Exit::Permission);
+        let missing = std::io::Error::from(std::io::ErrorKind::NotFound);
+        assert_eq!(Failure::io("x", &missing).exit, Exit::Failure);
+    }
+}
