@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::state_file::{FileKind, unwrap, wrap};
 use crate::types::limits::{BUDGET_INTERVAL_MAX, BUDGET_TOKENS_MAX};
+use crate::types::secret::SecretBytes;
 use crate::types::time::Instant;
 
 /// At most four tokens, one more every min(5 s, T_fast / 2). A token is the whole set of one I2 or FR1.
@@ -60,9 +61,9 @@ impl RequestBudget {
         self.tokens
     }
 
-    /// The file's content: written after each token taken.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        wrap(FileKind::Budget, &[self.tokens])
+    /// The file's content: written after each token taken, and at an orderly stop.
+    pub fn to_bytes(&self) -> SecretBytes {
+        SecretBytes::new(wrap(FileKind::Budget, &[self.tokens]))
     }
 
     fn grow(&mut self, now: Instant) {
@@ -120,7 +121,7 @@ mod tests {
     #[test]
     fn a_restart_neither_fills_it_nor_counts_the_time_between() {
         let budget = drained(60, at(0));
-        let mut again = RequestBudget::from_file(Some(&budget.to_bytes()), Duration::from_secs(60), at(90_000));
+        let mut again = RequestBudget::from_file(Some(budget.to_bytes().expose()), Duration::from_secs(60), at(90_000));
         assert!(!again.take(at(94_999)));
         assert!(again.take(at(95_000)));
     }

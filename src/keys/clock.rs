@@ -6,6 +6,7 @@ use super::policy::LeftSeconds;
 use super::state_file::{FileKind, FileState, unwrap, wrap};
 use crate::types::limits::CLOCK_WRITE_INTERVAL;
 use crate::types::policy::QkdPolicy;
+use crate::types::secret::SecretBytes;
 use crate::types::time::Instant;
 
 /// `clock` of payload1 and payload2 for "that or more, or unlimited" (PROTOCOL 2.5).
@@ -105,11 +106,21 @@ impl PolicyClock {
         true
     }
 
+    /// As [`tighten`](Self::tighten), by the peer's `clock` of payload1 or payload2.
+    pub fn tighten_wire(&mut self, now: Instant, field: u16) -> bool {
+        from_clock_field(field).is_some_and(|remaining| self.tighten(now, remaining))
+    }
+
+    /// Our own `clock` of payload1 or payload2.
+    pub fn to_wire(&self, now: Instant) -> u16 {
+        to_clock_field(self.remaining(now))
+    }
+
     /// A confirmed epoch that is not short: the clock stops. `true` if it ran.
-    pub fn clear(&mut self, now: Instant) -> bool {
+    pub fn clear(&mut self) -> bool {
         let ran = self.running.take().is_some();
         if ran {
-            self.write_due = Some(now);
+            self.write_due = Some(Instant::ZERO);
         }
         ran
     }
@@ -132,13 +143,13 @@ impl PolicyClock {
     }
 
     /// When nothing remains; `None` if it does not run or has no limit.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn runs_out_at(&self) -> Option<Instant> {
         self.running.map(|running| running.deadline).filter(|&deadline| deadline != Instant::FAR_FUTURE)
     }
 
     /// Whether it runs and nothing remains.
     pub fn is_expired(&self, now: Instant) -> bool {
-        self.deadline().is_some_and(|deadline| deadline <= now)
+        self.runs_out_at().is_some_and(|deadline| deadline <= now)
     }
 
     /// When the file has to be written: at once after a start, a stop or a shortening that the file does not cover, then
@@ -148,11 +159,11 @@ impl PolicyClock {
     }
 
     /// The file's content to be written now: what will remain at the next write, never below 0. Sets the next write.
-    pub fn write(&mut self, now: Instant) -> Vec<u8> {
+    pub fn write(&mut self, now: Instant) -> SecretBytes {
         let (shortest, longest) = CLOCK_WRITE_INTERVAL;
         let left = self.running.map(|running| running.deadline.since(now));
         let interval = left.map(|left| (left / 10).clamp(shortest, longest));
-        let unlimited = self.running.is_some() && self.deadline().is_none();
+        let unlimited = self.running.is_some() && self.runs_out_at().is_none();
         self.write_due = interval.filter(|_| !unlimited && !self.is_expired(now)).map(|interval| now + interval);
         let left_ns = left.zip(interval).map(|(left, interval)| {
             if unlimited { FILE_UNLIMITED } else { left.saturating_sub(interval).as_nanos() as u64 }
@@ -162,8 +173,8 @@ impl PolicyClock {
     }
 
     /// The file's content for an orderly stop: exactly what remains.
-    pub fn stop_bytes(&self, now: Instant) -> Vec<u8> {
-        let exact = |running: Running| match self.deadline() {
+    pub fn stop_bytes(&self, now: Instant) -> SecretBytes {
+        let exact = |running: Running| match self.runs_out_at() {
             Some(_) => running.deadline.since(now).as_nanos() as u64,
             None => FILE_UNLIMITED,
         };
@@ -176,11 +187,11 @@ fn deadline(now: Instant, left: LeftSeconds) -> Instant {
 }
 
 /// `0 1 running    1 8 nanoseconds left, all ones: unlimited`
-fn file_bytes(left_ns: Option<u64>) -> Vec<u8> {
+fn file_bytes(left_ns: Option<u64>) -> SecretBytes {
     let mut content = [u8::from(left_ns.is_some()); 9];
     let (_, left) = content.split_at_mut(1);
     left.copy_from_slice(&left_ns.unwrap_or(0).to_be_bytes());
-    wrap(FileKind::Clock, &content)
+    SecretBytes::new(wrap(FileKind::Clock, &content))
 }
 
 #[cfg(test)]
@@ -220,7 +231,7 @@ mod tests {
         assert!(!clock.tighten(at(0), LeftSeconds::UNLIMITED));
         assert!(clock.tighten(at(0), LeftSeconds(40)));
         assert_eq!(clock.remaining(at(0)), Some(LeftSeconds(40)));
-        clock.clear(at(0));
+        clock.clear();
         assert!(clock.start(at(0), LeftSeconds(100)));
         assert_eq!(clock.remaining(at(0)), Some(LeftSeconds(100)), "the peer's value is not kept as a limit");
     }
@@ -258,12 +269,12 @@ mod tests {
         assert_eq!(clock.next_write(), Some(at(0)));
         let bytes = clock.write(at(0));
         assert_eq!(clock.next_write(), Some(at(10_000)));
-        let (again, state) = PolicyClock::from_file(at(7_000_000), Some(&bytes));
+        let (again, state) = PolicyClock::from_file(at(7_000_000), Some(bytes.expose()));
         assert_eq!((again.remaining(at(7_000_000)), state), (Some(LeftSeconds(90)), FileState::Present));
         clock.write(at(95_000));
         assert_eq!(clock.next_write(), Some(at(96_000)), "at least a second apart");
         let last = clock.write(at(99_500));
-        assert_eq!(PolicyClock::from_file(at(0), Some(&last)).0.remaining(at(0)), Some(LeftSeconds::NONE));
+        assert_eq!(PolicyClock::from_file(at(0), Some(last.expose())).0.remaining(at(0)), Some(LeftSeconds::NONE));
         let mut long = started(86_400);
         long.write(at(0));
         assert_eq!(long.next_write(), Some(at(60_000)), "at most a minute apart");
@@ -272,8 +283,8 @@ mod tests {
     #[test]
     fn an_orderly_stop_keeps_exactly_what_remains() {
         let clock = started(100);
-        let (again, _) = PolicyClock::from_file(at(0), Some(&clock.stop_bytes(at(33_250))));
-        assert_eq!(again.deadline(), Some(at(66_750)));
+        let (again, _) = PolicyClock::from_file(at(0), Some(clock.stop_bytes(at(33_250)).expose()));
+        assert_eq!(again.runs_out_at(), Some(at(66_750)));
     }
 
     #[test]
@@ -290,12 +301,12 @@ mod tests {
     fn clearing_is_written_at_once_and_lasts() {
         let mut clock = started(100);
         clock.write(at(0));
-        assert!(clock.clear(at(5)));
-        assert!(!clock.clear(at(6)));
-        assert_eq!(clock.next_write(), Some(at(5)));
+        assert!(clock.clear());
+        assert!(!clock.clear());
+        assert_eq!(clock.next_write(), Some(Instant::ZERO));
         let bytes = clock.write(at(5));
         assert_eq!(clock.next_write(), None);
-        assert!(!PolicyClock::from_file(at(9), Some(&bytes)).0.is_running());
+        assert!(!PolicyClock::from_file(at(9), Some(bytes.expose())).0.is_running());
     }
 
     #[test]
@@ -303,11 +314,11 @@ mod tests {
         let mut clock = PolicyClock::new();
         clock.start(at(0), LeftSeconds::UNLIMITED);
         assert_eq!(clock.remaining(at(1_000_000)), Some(LeftSeconds::UNLIMITED));
-        assert_eq!((clock.deadline(), clock.is_expired(Instant::FAR_FUTURE)), (None, false));
+        assert_eq!((clock.runs_out_at(), clock.is_expired(Instant::FAR_FUTURE)), (None, false));
         let bytes = clock.write(at(0));
         assert_eq!(clock.next_write(), None);
         for bytes in [bytes, clock.stop_bytes(at(3))] {
-            let (mut again, _) = PolicyClock::from_file(at(7), Some(&bytes));
+            let (mut again, _) = PolicyClock::from_file(at(7), Some(bytes.expose()));
             assert_eq!(again.remaining(at(7)), Some(LeftSeconds::UNLIMITED));
             again.tighten(at(7), LeftSeconds(30));
             assert_eq!(again.next_write(), Some(at(7)));

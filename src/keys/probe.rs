@@ -7,16 +7,6 @@ use crate::types::limits::{BACKOFF, MISMATCH_PAUSE, QKD_SOURCES_MAX};
 use crate::types::policy::Reason;
 use crate::types::time::Instant;
 
-/// The delay after the `failures`-th failure in a row (1 is the first): 5, 10, 20, 40, 60, 60.. s, -20..0 % by `jitter`
-/// (0: nothing off). The same series delays an attempt after a failed one (PROTOCOL 2.6).
-pub fn backoff(failures: u32, jitter: u32) -> Duration {
-    let last = BACKOFF.len() - 1;
-    let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(last).min(last);
-    let full = BACKOFF.get(at).copied().unwrap_or(MISMATCH_PAUSE);
-    let off_ns = full.as_nanos() / 5 * u128::from(jitter) / u128::from(u32::MAX);
-    full - Duration::from_nanos(u64::try_from(off_ns).unwrap_or(0))
-}
-
 #[derive(Clone, Copy)]
 struct Failed {
     /// In a row, since a key of the source was last mixed.
@@ -38,14 +28,23 @@ impl ProbeTimes {
         Self::default()
     }
 
+    /// The delay after the `failures`-th failure in a row (1 is the first): 5, 10, 20, 40, 60, 60.. s, by `jitter`
+    /// 0 (at 0) to 20 % (at 255) shorter. The same series delays an attempt after a failed one (PROTOCOL 2.6).
+    pub fn pause(failures: u32, jitter: u8) -> Duration {
+        let last = BACKOFF.len() - 1;
+        let at = usize::try_from(failures.saturating_sub(1)).unwrap_or(last).min(last);
+        let full = BACKOFF.get(at).copied().unwrap_or(MISMATCH_PAUSE);
+        full - full / 5 * u32::from(jitter) / u32::from(u8::MAX)
+    }
+
     /// The source failed, here or by the responder's reason. Gives the time it is asked again; `None` for the reasons
     /// that are no failure of the source (10 over the budget, 12 not asked) and while reason 11 keeps it away.
-    pub fn failed(&mut self, now: Instant, source: SourceId, reason: Reason, jitter: u32) -> Option<Instant> {
+    pub fn failed(&mut self, now: Instant, source: SourceId, reason: Reason, jitter: u8) -> Option<Instant> {
         if matches!(reason, Reason::OverBudget | Reason::NotAsked) || self.is_mismatched(now, source) {
             return None;
         }
         let count = self.count(source).saturating_add(1);
-        self.set(source, Failed { count, reason, due: now + backoff(count, jitter) })
+        self.set(source, Failed { count, reason, due: now + Self::pause(count, jitter) })
     }
 
     /// The two KMEs gave different keys: the source counts as failed with reason 11 for 60 s.
@@ -63,16 +62,21 @@ impl ProbeTimes {
 
     /// Why the source is not asked now; `None`: it is asked. When one failed source's time has come, all failed ones
     /// are asked with it, except those with reason 11.
-    pub fn refusal(&self, now: Instant, source: SourceId) -> Option<Reason> {
+    pub fn excused(&self, now: Instant, source: SourceId) -> Option<Reason> {
         if self.is_mismatched(now, source) {
             return Some(Reason::Mismatch);
         }
-        self.entry(source).filter(|_| !self.any_due(now)).map(|_| Reason::NotAsked)
+        self.entry(source).filter(|_| !self.all_due(now)).map(|_| Reason::NotAsked)
     }
 
     /// Whether the source is asked now.
     pub fn due(&self, now: Instant, source: SourceId) -> bool {
-        self.refusal(now, source).is_none()
+        self.excused(now, source).is_none()
+    }
+
+    /// Whether nothing keeps a failed source waiting: one's time has come, and all are asked with it, or none has failed.
+    pub fn all_due(&self, now: Instant) -> bool {
+        self.next().is_none_or(|due| due <= now)
     }
 
     /// When the first failed source is asked again; `None` if none has failed.
@@ -108,10 +112,6 @@ impl ProbeTimes {
     fn is_mismatched(&self, now: Instant, source: SourceId) -> bool {
         self.entry(source).is_some_and(|failed| failed.reason == Reason::Mismatch && now < failed.due)
     }
-
-    fn any_due(&self, now: Instant) -> bool {
-        self.next().is_some_and(|due| due <= now)
-    }
 }
 
 #[cfg(test)]
@@ -128,17 +128,16 @@ mod tests {
 
     #[test]
     fn the_series_is_5_10_20_40_60_60() {
-        let series: Vec<u64> = (1..=7).map(|n| backoff(n, 0).as_secs()).collect();
+        let series: Vec<u64> = (1..=7).map(|n| ProbeTimes::pause(n, 0).as_secs()).collect();
         assert_eq!(series, [5, 10, 20, 40, 60, 60, 60]);
-        assert_eq!(backoff(u32::MAX, 0).as_secs(), 60);
+        assert_eq!(ProbeTimes::pause(u32::MAX, 0).as_secs(), 60);
     }
 
     #[test]
     fn jitter_takes_off_at_most_a_fifth() {
-        assert_eq!(backoff(1, u32::MAX), Duration::from_secs(4));
-        assert_eq!(backoff(5, u32::MAX), Duration::from_secs(48));
-        let half = backoff(2, u32::MAX / 2);
-        assert!(half > Duration::from_millis(8999) && half < Duration::from_millis(9001), "{half:?}");
+        assert_eq!(ProbeTimes::pause(1, u8::MAX), Duration::from_secs(4));
+        assert_eq!(ProbeTimes::pause(5, u8::MAX), Duration::from_secs(48));
+        assert_eq!(ProbeTimes::pause(2, 51), Duration::from_millis(9600));
     }
 
     #[test]
@@ -146,7 +145,7 @@ mod tests {
         let mut probe = ProbeTimes::new();
         assert!(probe.due(at(0), source(0)));
         assert_eq!(probe.failed(at(0), source(0), Reason::Unreachable, 0), Some(at(5)));
-        assert_eq!(probe.refusal(at(4), source(0)), Some(Reason::NotAsked));
+        assert_eq!(probe.excused(at(4), source(0)), Some(Reason::NotAsked));
         assert!(probe.due(at(5), source(0)));
         assert_eq!(probe.failed(at(6), source(0), Reason::NoKeyNow, 0), Some(at(16)));
         assert_eq!(probe.reason(source(0)), Some(Reason::NoKeyNow));
@@ -166,11 +165,11 @@ mod tests {
         probe.mismatch(at(0), source(2));
         assert_eq!(probe.next(), Some(at(5)));
         assert_eq!(probe.failed_sources().bits(), 0b111);
-        assert_eq!(probe.refusal(at(4), source(1)), Some(Reason::NotAsked));
-        assert_eq!(probe.refusal(at(4), source(2)), Some(Reason::Mismatch));
+        assert_eq!(probe.excused(at(4), source(1)), Some(Reason::NotAsked));
+        assert_eq!(probe.excused(at(4), source(2)), Some(Reason::Mismatch));
         assert!(probe.due(at(4), source(3)), "a source that has not failed is always asked");
         assert!(probe.due(at(5), source(0)) && probe.due(at(5), source(1)));
-        assert_eq!(probe.refusal(at(5), source(2)), Some(Reason::Mismatch));
+        assert_eq!(probe.excused(at(5), source(2)), Some(Reason::Mismatch));
     }
 
     #[test]
@@ -178,7 +177,7 @@ mod tests {
         let mut probe = ProbeTimes::new();
         probe.mismatch(at(10), source(0));
         assert_eq!(probe.failed(at(11), source(0), Reason::Unreachable, 0), None);
-        assert_eq!(probe.refusal(at(69), source(0)), Some(Reason::Mismatch));
+        assert_eq!(probe.excused(at(69), source(0)), Some(Reason::Mismatch));
         assert!(probe.due(at(70), source(0)));
     }
 

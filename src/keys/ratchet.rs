@@ -4,12 +4,11 @@ use std::collections::VecDeque;
 
 use super::state_file::{FileKind, FileState, unwrap, wrap};
 use crate::types::limits::RATCHET_UNCONFIRMED_MAX;
-use crate::types::policy::{RatchetPolicy, Role};
+use crate::types::policy::RatchetPolicy;
 use crate::types::secret::{Secret, SecretBytes};
+use crate::types::terms::Role;
 use crate::types::time::UnixTime;
-
-/// Name of an entry on the wire, `rs'_id` of PROTOCOL 2.5 Finish. Not secret; never all zero there, which means none.
-pub type RatchetId = [u8; 8];
+use crate::wire::terms::RatchetId;
 
 /// Entries a store can hold: what payload1 can offer fits four.
 const ENTRIES_MAX: usize = 1 + RATCHET_UNCONFIRMED_MAX;
@@ -84,8 +83,18 @@ impl RatchetStore {
     }
 
     /// The secret of an entry by its name.
-    pub fn secret(&self, id: &RatchetId) -> Option<&Secret<32>> {
-        self.newest_first().find(|entry| entry.id == *id).map(|entry| &entry.rs)
+    pub fn secret(&self, id: RatchetId) -> Option<&Secret<32>> {
+        self.newest_first().find(|entry| entry.id == id).map(|entry| &entry.rs)
+    }
+
+    /// Whether the entry is there.
+    pub fn has(&self, id: RatchetId) -> bool {
+        self.secret(id).is_some()
+    }
+
+    /// Whether there is no entry at all.
+    pub fn is_empty(&self) -> bool {
+        self.newest_first().next().is_none()
     }
 
     /// Name of the confirmed entry.
@@ -100,14 +109,14 @@ impl RatchetStore {
 
     /// A handshake was seeded with this entry: at R when p3 opens, at I when p4 opens, before the new entry is stored.
     /// As [`confirm`](Self::confirm).
-    pub fn seeded_with(&mut self, id: &RatchetId) -> Vec<RatchetId> {
+    pub fn seeded_with(&mut self, id: RatchetId) -> Vec<RatchetId> {
         self.confirm(id)
     }
 
     /// Stores the entry of a completed handshake as the newest unconfirmed. Gives the names of unconfirmed entries
     /// that it displaced: their unconfirmed sessions are to be dropped with them.
     pub fn store(&mut self, entry: RatchetEntry) -> Vec<RatchetId> {
-        if self.secret(&entry.id).is_some() {
+        if self.has(entry.id) {
             return Vec::new();
         }
         self.unconfirmed.push_back(entry);
@@ -118,8 +127,8 @@ impl RatchetStore {
     /// Confirms an entry: what was stored earlier is erased, what was stored later stays. Gives the names of the
     /// unconfirmed entries erased: their unconfirmed sessions are to be dropped with them. Without effect on the
     /// confirmed entry and on names not in the store.
-    pub fn confirm(&mut self, id: &RatchetId) -> Vec<RatchetId> {
-        let Some(at) = self.unconfirmed.iter().position(|entry| entry.id == *id) else { return Vec::new() };
+    pub fn confirm(&mut self, id: RatchetId) -> Vec<RatchetId> {
+        let Some(at) = self.unconfirmed.iter().position(|entry| entry.id == id) else { return Vec::new() };
         let mut erased: Vec<RatchetEntry> = self.unconfirmed.drain(..=at).collect();
         self.confirmed = erased.pop();
         self.open = false;
@@ -212,7 +221,7 @@ mod tests {
     #[test]
     fn the_confirmed_entry_is_never_displaced() {
         let mut store = with(&[1]);
-        store.confirm(&[1; 8]);
+        store.confirm([1; 8]);
         for n in 2..9 {
             store.store(entry(n));
         }
@@ -222,23 +231,23 @@ mod tests {
     #[test]
     fn confirming_erases_what_was_stored_earlier_and_keeps_what_was_stored_later() {
         let mut store = with(&[1]);
-        store.confirm(&[1; 8]);
+        store.confirm([1; 8]);
         store.store(entry(2));
         store.store(entry(3));
-        assert_eq!(store.confirm(&[2; 8]), Vec::<RatchetId>::new(), "the confirmed one has no unconfirmed session");
+        assert_eq!(store.confirm([2; 8]), Vec::<RatchetId>::new(), "the confirmed one has no unconfirmed session");
         assert_eq!((ids(&store), store.confirmed()), (vec![3, 2], Some([2; 8])));
         store.store(entry(4));
-        assert_eq!(store.confirm(&[4; 8]), vec![[3; 8]]);
+        assert_eq!(store.confirm([4; 8]), vec![[3; 8]]);
         assert_eq!(ids(&store), [4]);
     }
 
     #[test]
     fn confirming_an_unknown_or_the_confirmed_entry_changes_nothing() {
         let mut store = with(&[1, 2]);
-        assert!(store.confirm(&[9; 8]).is_empty());
+        assert!(store.confirm([9; 8]).is_empty());
         assert_eq!((ids(&store), store.confirmed()), (vec![2, 1], None));
-        store.confirm(&[1; 8]);
-        assert!(store.seeded_with(&[1; 8]).is_empty());
+        store.confirm([1; 8]);
+        assert!(store.seeded_with([1; 8]).is_empty());
         assert_eq!((ids(&store), store.confirmed()), (vec![2, 1], Some([1; 8])));
     }
 
@@ -259,7 +268,7 @@ mod tests {
         let mut again = RatchetStore::from_file(Some(store.to_bytes().expose()));
         assert_eq!(again.file_state(), FileState::Present);
         assert_eq!(again.wire_policy(RatchetPolicy::Require), RatchetPolicy::RequireOpen);
-        again.confirm(&[1; 8]);
+        again.confirm([1; 8]);
         assert_eq!(again.wire_policy(RatchetPolicy::Require), RatchetPolicy::Require);
         let last = RatchetStore::from_file(Some(again.to_bytes().expose()));
         assert_eq!(last.wire_policy(RatchetPolicy::Require), RatchetPolicy::Require);
@@ -301,7 +310,7 @@ mod tests {
     #[test]
     fn the_file_brings_back_every_field_in_order() {
         let mut store = with(&[1, 2]);
-        store.confirm(&[1; 8]);
+        store.confirm([1; 8]);
         store.store(entry(3));
         let again = RatchetStore::from_file(Some(store.to_bytes().expose()));
         assert_eq!((ids(&again), again.confirmed()), (vec![3, 2, 1], Some([1; 8])));

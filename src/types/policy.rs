@@ -123,26 +123,6 @@ impl Suite {
     }
 }
 
-/// Which part an end has in one handshake and in the session that comes of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// It sent I0, I1, I2; it alone issues FR1.
-    Initiator,
-    /// It answered.
-    Responder,
-}
-
-impl Role {
-    /// The other end's.
-    #[must_use]
-    pub fn other(self) -> Self {
-        match self {
-            Self::Initiator => Self::Responder,
-            Self::Responder => Self::Initiator,
-        }
-    }
-}
-
 /// Why a source gave no key (PROTOCOL 2.5 "Reasons"). Numbers as on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
