@@ -3,6 +3,7 @@
 pub mod id;
 pub mod limits;
 pub mod policy;
+pub mod prefix;
 pub mod random;
 pub mod secret;
 pub mod terms;
