@@ -31,6 +31,7 @@ pub trait Kem: Send + Sync {
     /// randomness elsewhere; `None` if `ek` fails the check of 7.2.
     fn encapsulate(&self, suite: Suite, ek: &[u8], m: &Secret<SHARED_BYTES>)
     -> Option<(Vec<u8>, Secret<SHARED_BYTES>)>;
-    /// FIPS 203 7.3; never fails for a ciphertext of the right length (implicit rejection), `None` for another length.
+    /// FIPS 203 7.3; never fails for a ciphertext of the right length (implicit rejection). `None` for another length, and
+    /// for a `dk` that fails the hash check of 7.3 (memory went bad), which all backends but pqcrypto make.
     fn decapsulate(&self, suite: Suite, dk: &SecretBytes, ct: &[u8]) -> Option<Secret<SHARED_BYTES>>;
 }

@@ -1,5 +1,10 @@
 //! libcrux-ml-kem: the default backend.
 
+use std::ops::IndexMut;
+
+use libcrux_ml_kem::MlKemPrivateKey;
+use zeroize::Zeroize;
+
 use super::api::{Kem, KemKeyPair, SEED_BYTES, SHARED_BYTES};
 use crate::types::policy::Suite;
 use crate::types::secret::{Secret, SecretBytes};
@@ -9,8 +14,10 @@ pub(super) struct LibcruxKem;
 
 macro_rules! libcrux {
     ($module:ident, $seed:expr => generate) => {{
-        let pair = libcrux_ml_kem::$module::generate_key_pair(*$seed.expose());
-        KemKeyPair { ek: pair.pk().to_vec(), dk: SecretBytes::new(pair.sk().to_vec()) }
+        let (mut dk, ek) = libcrux_ml_kem::$module::generate_key_pair(*$seed.expose()).into_parts();
+        let bytes = SecretBytes::new(dk.as_slice().to_vec());
+        dk.index_mut(..bytes.len()).zeroize();
+        KemKeyPair { ek: ek.as_slice().to_vec(), dk: bytes }
     }};
     ($module:ident, $ek:expr => valid) => {
         <&[u8; _]>::try_from($ek).is_ok_and(|ek| libcrux_ml_kem::$module::validate_public_key(&ek.into()))
@@ -21,9 +28,13 @@ macro_rules! libcrux {
         (ct.as_slice().to_vec(), Secret::take(&mut shared))
     }};
     ($module:ident, $dk:expr, $ct:expr => decapsulate) => {{
-        let dk = <&[u8; _]>::try_from($dk.expose()).ok()?;
-        let ct = <&[u8; _]>::try_from($ct).ok()?;
-        Secret::take(&mut libcrux_ml_kem::$module::decapsulate(&dk.into(), &ct.into()))
+        let ct = <&[u8; _]>::try_from($ct).ok()?.into();
+        // The library's key type does not wipe itself.
+        let mut dk: MlKemPrivateKey<_> = <&[u8; _]>::try_from($dk.expose()).ok()?.into();
+        let shared = libcrux_ml_kem::$module::validate_private_key(&dk, &ct)
+            .then(|| Secret::take(&mut libcrux_ml_kem::$module::decapsulate(&dk, &ct)));
+        dk.index_mut(..$dk.len()).zeroize();
+        shared?
     }};
 }
 
