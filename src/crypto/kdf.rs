@@ -27,7 +27,7 @@ pub fn hmac(key: &[u8], parts: &[&[u8]]) -> Secret<HASH_BYTES> {
 pub fn hmac_tag<const N: usize>(key: &[u8], parts: &[&[u8]]) -> [u8; N] {
     const { assert!(N <= HASH_BYTES, "a tag is a prefix of the MAC") };
     let mut out = [0; N];
-    out.copy_from_slice(&tag(key, parts)[..N]);
+    out.iter_mut().zip(tag(key, parts)).for_each(|(out, byte)| *out = byte);
     out
 }
 
@@ -49,6 +49,6 @@ pub fn expand(prk: &Secret<HASH_BYTES>, info: &[&[u8]], out: &mut [u8]) {
 
 /// The two length bytes of `lp(x) = u16be(len x) || x` (PROTOCOL 2.3).
 pub fn length_prefix(x: &[u8]) -> [u8; 2] {
-    let length = u16::try_from(x.len()).unwrap_or_else(|_| panic!("lp takes at most 65535 bytes, got {}", x.len()));
-    length.to_be_bytes()
+    let length = u16::try_from(x.len());
+    length.unwrap_or_else(|_| unreachable!("every label and value of the protocol is below 64 KiB")).to_be_bytes()
 }
