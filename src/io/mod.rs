@@ -1,1 +1,3 @@
 //! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.
+
+pub mod source;
