@@ -31,10 +31,15 @@ pub fn is_canonical(value: &[u8; DH_BYTES]) -> bool {
     value.iter().rev().lt(P.iter().rev())
 }
 
+/// Whether a public value is of small order: no scalar whatsoever gives a secret with it.
+pub fn is_small_order(value: &[u8; DH_BYTES]) -> bool {
+    // Any clamped scalar is a multiple of the cofactor: exactly the points of small order go to zero.
+    shared(&Secret::filled(|s| s[0] = 8), value).is_none()
+}
+
 /// Whether a static public value is canonical and not of small order (PROTOCOL 2.2).
 pub fn is_valid_static_public(value: &[u8; DH_BYTES]) -> bool {
-    // Any clamped scalar is a multiple of the cofactor: exactly the points of small order go to zero.
-    is_canonical(value) && shared(&Secret::filled(|s| s[0] = 8), value).is_some()
+    is_canonical(value) && !is_small_order(value)
 }
 
 #[cfg(test)]

@@ -58,17 +58,22 @@ impl BeforeQkd {
     }
 }
 
+/// Which waiver an epoch with these sources needs; none if they suffice (PROTOCOL 2.8 `waiver`).
+pub fn demanded_waiver(agreed: &Agreed, mixed: SourceMask) -> Option<WaiverKind> {
+    match agreed.policy {
+        QkdPolicy::Off => Some(WaiverKind::Off),
+        QkdPolicy::Preferred | QkdPolicy::Required if !agreed.is_short(mixed) => None,
+        QkdPolicy::Preferred => Some(WaiverKind::Degraded),
+        QkdPolicy::Required => Some(WaiverKind::Holdover),
+    }
+}
+
 /// Which waiver the epoch is built with; none if the keys suffice.
 fn permission(agreed: &Agreed, mixed: SourceMask, waiver: Option<QkdWaiver>) -> Result<Option<WaiverKind>, TooFewKeys> {
-    let demanded = match agreed.policy {
-        QkdPolicy::Off => WaiverKind::Off,
-        QkdPolicy::Preferred | QkdPolicy::Required if !agreed.is_short(mixed) => return Ok(None),
-        QkdPolicy::Preferred => WaiverKind::Degraded,
-        QkdPolicy::Required => WaiverKind::Holdover,
-    };
-    match waiver {
-        Some(waiver) if waiver.kind() == demanded => Ok(Some(demanded)),
-        Some(_) | None => Err(TooFewKeys),
+    match (demanded_waiver(agreed, mixed), waiver) {
+        (None, _) => Ok(None),
+        (Some(demanded), Some(waiver)) if waiver.kind() == demanded => Ok(Some(demanded)),
+        (Some(_), Some(_) | None) => Err(TooFewKeys),
     }
 }
 

@@ -1,1 +1,3 @@
 //! F4, what a session holds: epochs, counters, replay windows, fast rekey (PROTOCOL 2.8, 2.9).
+
+pub mod fast_rekey;

@@ -1,5 +1,6 @@
 //! F1, formats: bytes from the network become values that cannot be wrong, or a [`field::Malformed`].
 
+pub mod control;
 pub mod field;
 pub mod slots;
 pub mod status;

@@ -8,6 +8,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod fast_rekey;
 mod hex;
 mod keys;
 mod symmetric;
