@@ -1,3 +1,8 @@
 //! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.
 
+pub mod clock;
+pub mod entropy;
+pub mod identity;
+pub mod keyfile;
+pub mod keyfile_error;
 pub mod source;
