@@ -1,16 +1,39 @@
 //! What a handshake is made of besides messages: terms, how they are agreed, and the session that comes out (PROTOCOL 2.5).
 
 pub use crate::keys::offer::{SlotAnswer, SlotOffer};
-pub use crate::types::terms::{Agreed, Role};
+pub use crate::types::policy::Role;
+pub use crate::types::terms::Agreed;
 pub use crate::wire::terms::{LocalTerms, PeerTerms, RatchetId};
 
 use crate::crypto::kdf::{HASH_BYTES, hash};
+use crate::identity::PublicIdentity;
 use crate::keys::policy::WaiverKind;
 use crate::schedule::labels;
 use crate::types::id::{KeyId, SessionIndex, SourceId, SourceMask};
 use crate::types::limits::QKD_SOURCES_MAX;
 use crate::types::policy::{Cipher, QkdPolicy, RatchetPolicy, Reason};
 use crate::types::secret::Secret;
+use crate::types::time::UnixTime;
+
+/// What an end brings to one handshake besides its keys.
+#[derive(Clone, Copy, Debug)]
+pub struct Stated<'a> {
+    /// Its terms.
+    pub terms: &'a LocalTerms,
+    /// Where it will receive the new session's data packets.
+    pub data_index: SessionIndex,
+    /// For the peer's log only.
+    pub unix: UnixTime,
+}
+
+/// What an end knows about the peer of one handshake.
+#[derive(Clone, Copy)]
+pub struct PeerKeys<'a> {
+    /// Its public file.
+    pub public: &'a PublicIdentity,
+    /// The PSK; zero if there is none.
+    pub psk: &'a Secret<32>,
+}
 
 /// A ratchet entry that a completed handshake leaves behind (PROTOCOL 2.7).
 pub struct RatchetSecret {
@@ -102,7 +125,6 @@ pub fn ratchet_is_required(own: RatchetPolicy, peer: RatchetPolicy) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::time::UnixTime;
 
     fn own() -> LocalTerms {
         LocalTerms {

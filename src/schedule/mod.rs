@@ -4,5 +4,6 @@ pub mod confirm;
 pub mod fast_stages;
 pub mod labels;
 pub mod qkd;
+pub mod stages;
 pub mod trace;
 pub mod transcript;

@@ -62,3 +62,24 @@ pub const MISMATCH_PAUSE: Duration = Duration::from_secs(60);
 pub const RATCHET_UNCONFIRMED_MAX: usize = 2;
 /// Shortest and longest time between two writes of a running policy clock (PROTOCOL 2.8a).
 pub const CLOCK_WRITE_INTERVAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// Life of a cookie secret as the current one, and again as the previous one (PROTOCOL 2.4).
+pub const COOKIE_SECRET_LIFE: Duration = Duration::from_secs(120);
+/// Unfinished I1 of one source, an IPv4 address or an IPv6 /64 (PROTOCOL 2.4).
+pub const REASSEMBLY_PER_SOURCE_MAX: usize = 4;
+/// Unfinished I1 in all (PROTOCOL 2.4).
+pub const REASSEMBLY_MAX: usize = 64;
+/// Of these, places only for configured or last authenticated peer addresses (PROTOCOL 2.4).
+pub const REASSEMBLY_RESERVED: usize = 16;
+/// Life of an unfinished I1 from its first fragment (PROTOCOL 2.4).
+pub const REASSEMBLY_LIFE: Duration = Duration::from_secs(10);
+/// Messages in parts that one waiting initiator keeps: R1 as first made, and one more after a restart of R (PROTOCOL 2.4).
+pub const R1_IN_PARTS_MAX: usize = 2;
+/// Whole I1 a second of one source, and how many at once (PROTOCOL 2.4 "Work limits").
+pub const WORK_PER_SOURCE: (u32, u32) = (16, 32);
+/// Whole I1 a second from unknown addresses: 64/s less the reserved quarter (PROTOCOL 2.4 "Work limits").
+pub const WORK_SHARED_RATE: u32 = 48;
+/// Whole I1 a second reserved for configured or last authenticated peer addresses (PROTOCOL 2.4 "Work limits").
+pub const WORK_RESERVED_RATE: u32 = 16;
+/// Sources whose rate is remembered: at 64/s and a burst of 32 no source is forgotten before its bucket is full again.
+pub const WORK_SOURCES_MAX: usize = 256;
