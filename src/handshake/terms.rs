@@ -1,8 +1,7 @@
 //! What a handshake is made of besides messages: terms, how they are agreed, and the session that comes out (PROTOCOL 2.5).
 
 pub use crate::keys::offer::{SlotAnswer, SlotOffer};
-pub use crate::types::policy::Role;
-pub use crate::types::terms::Agreed;
+pub use crate::types::terms::{Agreed, Role};
 pub use crate::wire::terms::{LocalTerms, PeerTerms, RatchetId};
 
 use crate::crypto::kdf::{HASH_BYTES, hash};

@@ -3,6 +3,15 @@
 use super::id::SourceMask;
 use super::policy::{Cipher, QkdPolicy};
 
+/// Which side of one handshake an end is; it stays the side of the session made by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Sent I1, issues fast rekeys.
+    Initiator,
+    /// Answered it.
+    Responder,
+}
+
 /// The terms that follow from both payloads: the same at both ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agreed {

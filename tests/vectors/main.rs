@@ -1,4 +1,7 @@
 //! Replays the published vectors of the protocol, byte for byte, intermediate values too (PROTOCOL 2.11).
+//!
+//! `$PLAIT_VECTORS` names another folder of files in the same form; it may hold only some kinds, but at least one
+//! `handshake-*.json`.
 
 #![allow(
     clippy::unwrap_used,
@@ -8,7 +11,12 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod ends;
 mod fast_rekey;
+mod folder;
+mod handshake;
 mod hex;
 mod keys;
+mod pair;
+mod scripted;
 mod symmetric;
