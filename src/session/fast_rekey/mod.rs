@@ -16,6 +16,8 @@ mod initiator;
 mod message;
 mod responder;
 mod stated;
+#[cfg(test)]
+mod tests;
 
 pub use self::course::{Fr1Course, course};
 pub use self::epoch::{FastRefusal, FastTry, NewEpoch};
