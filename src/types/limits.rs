@@ -83,3 +83,42 @@ pub const WORK_SHARED_RATE: u32 = 48;
 pub const WORK_RESERVED_RATE: u32 = 16;
 /// Sources whose rate is remembered: at 64/s and a burst of 32 no source is forgotten before its bucket is full again.
 pub const WORK_SOURCES_MAX: usize = 256;
+/// Bytes of a configuration file: room for 131 072 prefixes and as many comments.
+pub const CONFIG_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Errors of a configuration shown at once: more are read by nobody.
+pub const CONFIG_ERRORS_MAX: usize = 50;
+/// Characters of the name of a peer or source: fits a file name with its ending, and a line of `status`.
+pub const CONFIG_NAME_CHARS_MAX: usize = 64;
+/// Peers of one interface: one datagram is tried against all of their keys at most once, and their state fits 256 MiB.
+pub const PEERS_MAX: usize = 4096;
+/// Characters of an interface name: `IFNAMSIZ` less the terminating zero (netdevice(7)).
+pub const INTERFACE_NAME_CHARS_MAX: usize = 15;
+/// Bytes of the smallest inner packet limit: every IPv4 host takes 576 (RFC 791).
+pub const INNER_MTU_MIN: u16 = 576;
+/// Bytes of the largest inner packet limit: jumbo frames.
+pub const INNER_MTU_MAX: u16 = 9000;
+/// Bytes below which Linux switches IPv6 off on an interface (RFC 8200, 5).
+pub const IPV6_MTU_MIN: u16 = 1280;
+
+/// Shortest interval of fast rekeys (PROTOCOL 2.9 `T_fast`): for tests and demonstrations.
+pub const REKEY_MIN: Duration = Duration::from_secs(1);
+/// Interval of fast rekeys if none is set (PROTOCOL 2.9).
+pub const REKEY_DEFAULT: Duration = Duration::from_secs(60);
+/// Shortest interval of full handshakes (PROTOCOL 2.9 `T_full`).
+pub const FULL_MIN: Duration = Duration::from_secs(10);
+/// Interval of full handshakes if none is set (PROTOCOL 2.9).
+pub const FULL_DEFAULT: Duration = Duration::from_secs(600);
+/// Longest of both intervals (PROTOCOL 2.9): links whose key comes in bursts, by satellite.
+pub const REKEY_AND_FULL_MAX: Duration = Duration::from_secs(24 * 3600);
+/// `hold_last` under `required` if none is set (PROTOCOL 2.9).
+pub const HOLD_LAST_DEFAULT: Duration = Duration::from_secs(3600);
+/// Longest `hold_last`: 30 days; beyond it `preferred` says what is meant.
+pub const HOLD_LAST_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+/// Longest limited `degrade_for`: a year; beyond it `"unlimited"` says what is meant.
+pub const DEGRADE_FOR_MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Shortest interval of keepalives: one a second is a probe, not a keepalive.
+pub const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
+/// Longest interval of keepalives: longer than any middlebox remembers.
+pub const KEEPALIVE_MAX: Duration = Duration::from_secs(3600);
+/// Shortest `timeout` of a KME request: below it a healthy KME on another continent fails.
+pub const KME_TIMEOUT_MIN: Duration = Duration::from_millis(100);
