@@ -11,12 +11,14 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod datagram;
 mod ends;
 mod fast_rekey;
 mod folder;
 mod handshake;
 mod hex;
 mod keys;
+mod negative;
 mod pair;
 mod scripted;
 mod symmetric;
