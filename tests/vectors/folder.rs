@@ -36,3 +36,15 @@ pub(crate) fn load_all(prefix: &str) -> Vec<(String, Value)> {
     assert!(!names.is_empty(), "no {prefix}*.json in {}", path().display());
     names.into_iter().map(|name| (name.clone(), read(&path().join(name)))).collect()
 }
+
+/// The cases of a section: our own files hold this many, files from a given folder at least one.
+pub(crate) fn cases<'a>(vectors: &'a Value, section: &str, count: usize) -> &'a [Value] {
+    let cases = vectors[section].as_array().unwrap_or_else(|| panic!("no section {section}"));
+    assert!(if given().is_some() { !cases.is_empty() } else { cases.len() == count }, "{section}: {}", cases.len());
+    cases
+}
+
+/// Whether a case that a test has no words for is one of ours, which must not be.
+pub(crate) fn is_own() -> bool {
+    given().is_none()
+}

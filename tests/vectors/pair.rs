@@ -102,8 +102,8 @@ impl Pair {
         };
         trace::start();
         let outcome = match datagram.kind {
-            MessageType::I0 | MessageType::I1 | MessageType::I2 => self.to_responder(&datagram),
-            MessageType::R0 | MessageType::R1 | MessageType::R2 => self.to_initiator(&datagram),
+            MessageType::I0 | MessageType::I1 | MessageType::I2 => self.for_responder(&datagram),
+            MessageType::R0 | MessageType::R1 | MessageType::R2 => self.for_initiator(&datagram),
         };
         let steps = trace::stop();
         if outcome.is_ok() {
@@ -115,7 +115,7 @@ impl Pair {
         outcome.unwrap_or_else(Event::Drop)
     }
 
-    fn to_responder(&mut self, datagram: &HandshakeDatagram<'_>) -> Result<Event, Refusal> {
+    fn for_responder(&mut self, datagram: &HandshakeDatagram<'_>) -> Result<Event, Refusal> {
         match datagram.kind {
             MessageType::I0 => Ok(Event::Send(vec![self.gate.answer_i0(self.from, datagram)?])),
             MessageType::I1 => self.i1(datagram),
@@ -171,7 +171,7 @@ impl Pair {
         Ok(Event::Send(vec![r2]))
     }
 
-    fn to_initiator(&mut self, datagram: &HandshakeDatagram<'_>) -> Result<Event, Refusal> {
+    fn for_initiator(&mut self, datagram: &HandshakeDatagram<'_>) -> Result<Event, Refusal> {
         match &mut self.initiator {
             Initiator::AwaitCookie(state) => {
                 let cookie = state.accept_r0(datagram)?;
