@@ -45,6 +45,32 @@ pub enum Verb {
         /// bash, elvish, fish, powershell or zsh
         shell: clap_complete::Shell,
     },
+    /// Print the fingerprint of a secret or public key file, to compare with the other site
+    #[command(after_help = "Example: plait fingerprint dc-east.pub")]
+    Fingerprint {
+        /// Secret or public key file
+        file: PathBuf,
+    },
+    /// Make an identity: the secret key file of this site
+    #[command(after_help = "Example: plait genkey --out /etc/plait/hq.key")]
+    Genkey {
+        /// Write a new file of mode 0600, never over an existing one, instead of printing the key
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// 1: ML-KEM-1024, 2: ML-KEM-768; the same at both sites
+        #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=2))]
+        suite: u16,
+    },
+    /// Make a pre-shared key, to be carried to the other site in secret
+    #[command(after_help = "Example: plait genpsk --out /etc/plait/dc-east.psk")]
+    Genpsk {
+        /// Write a new file of mode 0600, never over an existing one, instead of printing the key
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+    /// Read a secret key file on standard input, print the public key file
+    #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
+    Pubkey,
     /// Print version and features
     #[command(after_help = "Example: plait version")]
     Version,

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod output;
 
 mod completions;
+mod keys;
 mod version;
 
 use std::process::ExitCode;
@@ -33,6 +34,10 @@ pub fn main() -> ExitCode {
 fn run(arguments: Arguments) -> Outcome {
     match arguments.verb {
         Verb::Completions { shell } => completions::run(shell),
+        Verb::Fingerprint { file } => keys::fingerprint(&file),
+        Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
+        Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
+        Verb::Pubkey => keys::pubkey(),
         Verb::Version => version::run(),
     }
 }

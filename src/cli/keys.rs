@@ -1,0 +1,91 @@
+//! `plait genkey`, `pubkey`, `genpsk`, `fingerprint`: make, show and compare keys.
+
+use std::io::Read;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::exit::{Exit, Failure, Outcome};
+use super::output;
+use crate::crypto::kem::default_backend;
+use crate::identity::armour::{self, Label};
+use crate::identity::{Identity, read_secret, write_psk, write_public, write_secret};
+use crate::io::entropy::OsEntropy;
+use crate::io::identity::{KEY_FILE_BYTES_MAX, LoadError, load_identity, load_public};
+use crate::io::keyfile::{read_public, write_new_secret};
+use crate::types::policy::Suite;
+use crate::types::random::Entropy;
+use crate::types::secret::{Secret, SecretBytes};
+
+/// Makes an identity: prints the secret file, or writes it to a new file of mode 0600.
+pub(super) fn genkey(out: Option<&Path>, suite: u16) -> Outcome {
+    let suite = Suite::from_number(suite).ok_or_else(|| Failure::new(Exit::Usage, "a suite is 1 or 2"))?;
+    let secret = draw()?;
+    let text = write_secret(suite, &secret);
+    let me = Identity::from_secret(default_backend(), suite, secret).map_err(failure)?;
+    let exit = deliver(out, &text)?;
+    output::talk(&format!("fingerprint: {}", me.fp()));
+    Ok(exit)
+}
+
+/// Makes a pre-shared key: prints its file, or writes it to a new file of mode 0600.
+pub(super) fn genpsk(out: Option<&Path>) -> Outcome {
+    deliver(out, &write_psk(&draw()?))
+}
+
+/// Reads a secret file on stdin, prints the public file.
+pub(super) fn pubkey() -> Outcome {
+    let mut input = Zeroizing::new(Vec::with_capacity(KEY_FILE_BYTES_MAX + 1));
+    let stdin = std::io::stdin().lock();
+    let read = stdin.take(KEY_FILE_BYTES_MAX as u64 + 1).read_to_end(&mut input);
+    read.map_err(|error| Failure::io("cannot read standard input", &error))?;
+    let text = std::str::from_utf8(&input).unwrap_or_default();
+    let (suite, secret) = read_secret(text).map_err(|error| {
+        failure(format!("standard input: {error}\nusage: plait pubkey < SECRET-FILE > PUBLIC-FILE"))
+    })?;
+    let me = Identity::from_secret(default_backend(), suite, secret).map_err(failure)?;
+    output::data(&write_public(me.public()))
+}
+
+/// Prints the fingerprint of a secret or public file, one line.
+pub(super) fn fingerprint(file: &Path) -> Outcome {
+    let fp = match label_of(file)? {
+        Label::Secret(_) => *load_identity(default_backend(), file).map_err(failure_to_load)?.fp(),
+        Label::Public(_) => *load_public(default_backend(), file).map_err(failure_to_load)?.fp(),
+        Label::Psk => {
+            let text = format!("{}: a PSK has no fingerprint; name a secret or public key file", file.display());
+            return Err(Failure::new(Exit::Failure, text));
+        }
+    };
+    output::data(&format!("{fp}\n"))
+}
+
+/// What kind of file it is. Its mode is judged when it is loaded as what it is.
+fn label_of(file: &Path) -> Result<Label, Failure> {
+    let bytes = read_public(file, KEY_FILE_BYTES_MAX).map(Zeroizing::new);
+    let bytes = bytes.map_err(|error| failure_to_load(error.into()))?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    let decoded = armour::decode(text);
+    decoded.map(|(label, _)| label).map_err(|error| failure(format!("{}: {error}", file.display())))
+}
+
+fn draw<const N: usize>() -> Result<Secret<N>, Failure> {
+    let mut os = OsEntropy::open().map_err(|error| Failure::io("the system's random generator failed", &error))?;
+    Ok(Secret::filled(|bytes| os.fill(bytes)))
+}
+
+fn deliver(out: Option<&Path>, text: &SecretBytes) -> Outcome {
+    let Some(path) = out else {
+        return output::data(std::str::from_utf8(text.expose()).unwrap_or_else(|_| unreachable!("armour is ASCII")));
+    };
+    write_new_secret(path, text.expose()).map_err(|error| failure_to_load(error.into()))?;
+    Ok(Exit::Ok)
+}
+
+fn failure_to_load(error: LoadError) -> Failure {
+    Failure::new(if error.is_permission() { Exit::Permission } else { Exit::Failure }, error.to_string())
+}
+
+fn failure(error: impl std::fmt::Display) -> Failure {
+    Failure::new(Exit::Failure, error.to_string())
+}

@@ -1,0 +1,13 @@
+//! Runs the binary: stdout, stderr, exit code.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, also in its helpers, and runs the product as a process"
+)]
+
+mod keys;
+mod run;
