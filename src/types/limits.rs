@@ -122,3 +122,20 @@ pub const KEEPALIVE_MIN: Duration = Duration::from_secs(1);
 pub const KEEPALIVE_MAX: Duration = Duration::from_secs(3600);
 /// Shortest `timeout` of a KME request: below it a healthy KME on another continent fails.
 pub const KME_TIMEOUT_MIN: Duration = Duration::from_millis(100);
+
+/// Packets of a lane after which it asks for a rekey (PROTOCOL 2.9 "Packet limits").
+pub const LANE_PACKETS_REKEY: u64 = 1 << 24;
+/// Packets of a lane after which it refuses: eight lanes stay within the 2^28 of RFC 9001 appendix B (PROTOCOL 2.9).
+pub const LANE_PACKETS_MAX: u64 = 1 << 25;
+/// Inner MTU in bytes above which AES-GCM packets are longer than the 2^11 bytes that the limit rests on (PROTOCOL 2.9).
+pub const JUMBO_INNER_MTU: u16 = 2000;
+/// What the packet limits are divided by then (PROTOCOL 2.9): 2^16 bytes are 32 times 2^11.
+pub const JUMBO_LIMIT_DIVISOR: u64 = 32;
+/// Failed opens under one epoch after which the session is dropped (PROTOCOL 2.9; RFC 9001 6.6).
+pub const FAILED_OPENS_MAX: u64 = 1 << 36;
+/// Plaintexts of type 16 are padded to a multiple of this many bytes, as far as the inner MTU allows (PROTOCOL 2.9).
+pub const PADDING_BYTES: usize = 16;
+/// Least time between two empty packets that tell a peer to use the newer epoch (PROTOCOL 2.9 "Hitless").
+pub const OLD_EPOCH_INTERVAL: Duration = Duration::from_millis(250);
+/// Least time between two reports that a peer's endpoint moved: the engine publishes the new one long before.
+pub const ROAM_INTERVAL: Duration = Duration::from_millis(100);

@@ -7,6 +7,8 @@ pub mod bodies;
 pub mod control;
 pub mod field;
 pub mod handshake;
+pub mod ip;
 pub mod slots;
 pub mod status;
 pub mod terms;
+pub mod transport;

@@ -1,0 +1,410 @@
+//! One epoch's keys: the only place that hands out counters, and the only place that opens (PROTOCOL 2.9).
+//!
+//! Both halves are shared between threads without waiting: a counter is taken by one atomic step in the thread's own
+//! lane, and each lane has its own replay window.
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use crate::crypto::aead::{AeadBackend, DataKey};
+use crate::session::replay::{Accepted, ReplayWindow};
+use crate::types::id::{PeerId, SessionIndex};
+use crate::types::limits::{
+    DATA_HEADER_BYTES, FAILED_OPENS_MAX, JUMBO_INNER_MTU, JUMBO_LIMIT_DIVISOR, LANE_PACKETS_MAX, LANE_PACKETS_REKEY,
+    LANES, TAG_BYTES,
+};
+use crate::types::policy::Cipher;
+use crate::types::secret::Secret;
+use crate::types::time::Instant;
+use crate::wire::transport::{Counter, DataHeader, RecordKind};
+
+/// Which epoch of which session of which peer. Ordered: of two of one peer the newer is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EpochTag {
+    /// The peer.
+    pub peer: PeerId,
+    /// The engine's own running number of the session: a later one is greater.
+    pub session: u32,
+    /// The epoch within the session; 0 is the handshake's.
+    pub number: u32,
+}
+
+/// The lane may send no more under this key; a new epoch is due long before (PROTOCOL 2.9 "Packet limits").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the lane's packet limit is reached")]
+pub struct CounterExhausted;
+
+/// What one lane has sent. A cache line of its own, so that lanes do not slow each other down.
+#[repr(align(64))]
+#[derive(Default)]
+struct SealLane {
+    next: AtomicU64,
+    bytes: AtomicU64,
+}
+
+/// The sending half of an epoch.
+pub struct SealEpoch {
+    tag: EpochTag,
+    receiver: SessionIndex,
+    key: DataKey,
+    cipher: Cipher,
+    inner_mtu: u16,
+    rekey_at: u64,
+    refuse_at: u64,
+    lanes: [SealLane; LANES],
+}
+
+impl SealEpoch {
+    /// `receiver` is the other end's data receiver index; `inner_mtu` the agreed one, in bytes.
+    pub fn new(
+        tag: EpochTag,
+        receiver: SessionIndex,
+        key: &Secret<32>,
+        cipher: Cipher,
+        backend: AeadBackend,
+        inner_mtu: u16,
+    ) -> Self {
+        let key = DataKey::new(cipher, backend, key);
+        // RFC 9001 appendix B allows AES-GCM 2^28 packets only up to 2^11 bytes each.
+        let jumbo = cipher == Cipher::Aes256Gcm && inner_mtu > JUMBO_INNER_MTU;
+        let divisor = if jumbo { JUMBO_LIMIT_DIVISOR } else { 1 };
+        let (rekey_at, refuse_at) = (LANE_PACKETS_REKEY / divisor, LANE_PACKETS_MAX / divisor);
+        Self { tag, receiver, key, cipher, inner_mtu, rekey_at, refuse_at, lanes: Default::default() }
+    }
+
+    /// Which epoch it is.
+    pub fn tag(&self) -> EpochTag {
+        self.tag
+    }
+
+    /// The other end's data receiver index.
+    pub fn receiver(&self) -> SessionIndex {
+        self.receiver
+    }
+
+    /// The agreed cipher.
+    pub fn cipher(&self) -> Cipher {
+        self.cipher
+    }
+
+    /// The agreed inner MTU: no plaintext is longer.
+    pub fn inner_mtu(&self) -> u16 {
+        self.inner_mtu
+    }
+
+    /// Takes the next `count` counters of the lane: all of them or none. No counter is ever handed out twice.
+    ///
+    /// # Errors
+    /// [`CounterExhausted`] if the lane's limit would be passed, and for a lane above 7, which has no counters.
+    pub fn take_counters(&self, lane: u8, count: u64) -> Result<CounterRange, CounterExhausted> {
+        let numbers = &self.lanes.get(usize::from(lane)).ok_or(CounterExhausted)?.next;
+        let end_of = |next: u64| next.checked_add(count).filter(|end| *end <= self.refuse_at);
+        let first = numbers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, end_of).map_err(|_| CounterExhausted)?;
+        Ok(CounterRange { lane, numbers: first..first + count })
+    }
+
+    /// Seals in place and returns the tag; the caller has written `header` in front of `text`.
+    pub fn seal(
+        &self,
+        kind: RecordKind,
+        counter: Counter,
+        text: &mut [u8],
+    ) -> ([u8; DATA_HEADER_BYTES], [u8; TAG_BYTES]) {
+        let header = DataHeader { kind, receiver: self.receiver, counter }.to_bytes();
+        let tag = self.key.seal(counter.nonce(), &header, text);
+        if let Some(lane) = self.lanes.get(counter.lane()) {
+            lane.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
+        }
+        (header, tag)
+    }
+
+    /// Whether a lane has passed the number at which it asks for a rekey.
+    pub fn needs_rekey(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.next.load(Ordering::Relaxed) >= self.rekey_at)
+    }
+
+    /// Packets sealed in all lanes, keepalives and control messages included.
+    pub fn sealed_packets(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.next.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Plaintext bytes sealed in all lanes, padding included: what V_fast counts.
+    pub fn sealed_bytes(&self) -> u64 {
+        self.lanes.iter().map(|lane| lane.bytes.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// Counters of one lane that were handed out together, each to be used once.
+pub struct CounterRange {
+    lane: u8,
+    numbers: Range<u64>,
+}
+
+impl Iterator for CounterRange {
+    type Item = Counter;
+
+    fn next(&mut self) -> Option<Counter> {
+        self.numbers.next().and_then(|number| Counter::new(self.lane, number))
+    }
+}
+
+/// Why a record did not open. Nothing was changed but a count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenFailure {
+    /// The number was seen before or is older than the window.
+    #[error("seen before, or too old")]
+    Replay,
+    /// Not sealed by the peer under this epoch.
+    #[error("not authentic")]
+    NotAuthentic,
+    /// The epoch has refused so many records that it opens no more (PROTOCOL 2.9: 2^36).
+    #[error("too many failed opens under this epoch")]
+    WornOut,
+}
+
+/// The receiving half of an epoch.
+pub struct OpenEpoch {
+    tag: EpochTag,
+    local: SessionIndex,
+    key: DataKey,
+    inner_mtu: u16,
+    failed: AtomicU64,
+    reported: AtomicBool,
+    last_opened: AtomicU64,
+    windows: [Mutex<ReplayWindow>; LANES],
+}
+
+impl OpenEpoch {
+    /// `local` is this end's data receiver index; `inner_mtu` the agreed one, in bytes.
+    pub fn new(
+        tag: EpochTag,
+        local: SessionIndex,
+        key: &Secret<32>,
+        cipher: Cipher,
+        backend: AeadBackend,
+        inner_mtu: u16,
+    ) -> Self {
+        Self {
+            tag,
+            local,
+            key: DataKey::new(cipher, backend, key),
+            inner_mtu,
+            failed: AtomicU64::new(0),
+            reported: AtomicBool::new(false),
+            last_opened: AtomicU64::new(0),
+            windows: Default::default(),
+        }
+    }
+
+    /// Which epoch it is.
+    pub fn tag(&self) -> EpochTag {
+        self.tag
+    }
+
+    /// This end's data receiver index.
+    pub fn local(&self) -> SessionIndex {
+        self.local
+    }
+
+    /// The agreed inner MTU: no plaintext is longer.
+    pub fn inner_mtu(&self) -> u16 {
+        self.inner_mtu
+    }
+
+    /// Opens a whole datagram in place: replay check, open, then the number is marked (PROTOCOL 2.9).
+    ///
+    /// Returns the plaintext and what its number did to the window.
+    ///
+    /// # Errors
+    /// [`OpenFailure`]; the datagram then holds no plaintext.
+    pub fn open<'a>(
+        &self,
+        header: DataHeader,
+        datagram: &'a mut [u8],
+    ) -> Result<(&'a mut [u8], Accepted), OpenFailure> {
+        if self.is_worn_out() {
+            return Err(OpenFailure::WornOut);
+        }
+        let window = self.windows.get(header.counter.lane()).ok_or(OpenFailure::NotAuthentic)?;
+        let number = header.counter.number();
+        if !lock(window).would_accept(number) {
+            return Err(OpenFailure::Replay);
+        }
+        let (_, sealed) = datagram.split_at_mut_checked(DATA_HEADER_BYTES).ok_or(OpenFailure::NotAuthentic)?;
+        let Some(text) = self.key.open(header.counter.nonce(), &header.to_bytes(), sealed) else {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+            return Err(OpenFailure::NotAuthentic);
+        };
+        // Between the check and here another thread may have accepted the same number: this is the one that decides.
+        let accepted = lock(window).accept(number).ok_or(OpenFailure::Replay)?;
+        Ok((text, accepted))
+    }
+
+    /// Records that did not open under this key.
+    pub fn failed_opens(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
+    /// Whether 2^36 records failed: the session is to be dropped (PROTOCOL 2.9).
+    pub fn is_worn_out(&self) -> bool {
+        self.failed_opens() >= FAILED_OPENS_MAX
+    }
+
+    /// When the last record opened; `None` if none did.
+    pub fn last_opened(&self) -> Option<Instant> {
+        match self.last_opened.load(Ordering::Relaxed) {
+            0 => None,
+            ns => Some(Instant::from_nanos(ns)),
+        }
+    }
+
+    /// Notes that a record opened.
+    pub fn note_opened(&self, now: Instant) {
+        self.last_opened.fetch_max(now.as_nanos().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether the engine has been told that a record opened.
+    pub fn is_reported(&self) -> bool {
+        self.reported.load(Ordering::Relaxed)
+    }
+
+    /// True for the first caller only: it tells the engine.
+    pub fn claim_report(&self) -> bool {
+        !self.reported.swap(true, Ordering::Relaxed)
+    }
+
+    /// The engine could not be told: the next record tries again.
+    pub fn withdraw_report(&self) {
+        self.reported.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A thread that panicked while holding a window left it whole: every step of the window is complete by itself.
+fn lock(window: &Mutex<ReplayWindow>) -> std::sync::MutexGuard<'_, ReplayWindow> {
+    window.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag() -> EpochTag {
+        EpochTag { peer: PeerId(0), session: 1, number: 0 }
+    }
+
+    fn index() -> SessionIndex {
+        SessionIndex::new(7).unwrap()
+    }
+
+    fn seal_epoch(cipher: Cipher, inner_mtu: u16) -> SealEpoch {
+        SealEpoch::new(tag(), index(), &Secret::take(&mut [1; 32]), cipher, AeadBackend::AwsLc, inner_mtu)
+    }
+
+    fn open_epoch() -> OpenEpoch {
+        let key = Secret::take(&mut [1; 32]);
+        OpenEpoch::new(tag(), index(), &key, Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, 1420)
+    }
+
+    fn datagram(epoch: &SealEpoch, lane: u8) -> (DataHeader, Vec<u8>) {
+        let counter = epoch.take_counters(lane, 1).unwrap().next().unwrap();
+        let mut text = [9; 32];
+        let (header, tag) = epoch.seal(RecordKind::Data, counter, &mut text);
+        let datagram = [&header[..], &text, &tag].concat();
+        (DataHeader::parse(&datagram).unwrap(), datagram)
+    }
+
+    #[test]
+    fn a_lane_asks_for_a_rekey_at_2_24_and_refuses_at_2_25() {
+        for (cipher, inner_mtu, divisor) in [
+            (Cipher::ChaCha20Poly1305, 1420, 1),
+            (Cipher::ChaCha20Poly1305, 9000, 1),
+            (Cipher::Aes256Gcm, 2000, 1),
+            (Cipher::Aes256Gcm, 2001, 32),
+        ] {
+            let epoch = seal_epoch(cipher, inner_mtu);
+            epoch.take_counters(3, (1 << 24) / divisor - 1).unwrap();
+            assert!(!epoch.needs_rekey());
+            epoch.take_counters(3, 1).unwrap();
+            assert!(epoch.needs_rekey());
+            epoch.take_counters(3, (1 << 24) / divisor - 1).unwrap();
+            assert!(epoch.take_counters(3, 2).is_err(), "all or none");
+            let mut last = epoch.take_counters(3, 1).unwrap();
+            assert_eq!(last.next().map(Counter::number), Some((1 << 25) / divisor - 1));
+            assert!(last.next().is_none());
+            assert!(epoch.take_counters(3, 1).is_err());
+            assert!(epoch.take_counters(3, u64::MAX).is_err());
+            assert!(epoch.take_counters(4, 1).is_ok(), "lanes are independent");
+            assert_eq!(epoch.sealed_packets(), (1 << 25) / divisor + 1);
+        }
+    }
+
+    #[test]
+    fn there_are_eight_lanes_and_each_counts_from_0() {
+        let epoch = seal_epoch(Cipher::ChaCha20Poly1305, 1420);
+        for lane in 0..8 {
+            assert_eq!(epoch.take_counters(lane, 1).unwrap().next(), Counter::new(lane, 0));
+        }
+        assert!(epoch.take_counters(8, 1).is_err());
+    }
+
+    #[test]
+    fn threads_never_get_the_same_counter() {
+        let epoch = seal_epoch(Cipher::ChaCha20Poly1305, 1420);
+        let taken = |_| {
+            let mut taken = Vec::new();
+            for count in (1..=7).cycle().take(500) {
+                taken.extend(epoch.take_counters(1, count).unwrap());
+            }
+            taken
+        };
+        let mut all: Vec<Counter> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4).map(|n| scope.spawn(move || taken(n))).collect();
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+        });
+        let count = all.len();
+        all.sort();
+        all.dedup();
+        assert_eq!(all.len(), count);
+        assert_eq!(epoch.sealed_packets(), count as u64);
+    }
+
+    #[test]
+    fn a_record_opens_once_and_a_failure_is_counted() {
+        let (seal, open) = (seal_epoch(Cipher::ChaCha20Poly1305, 1420), open_epoch());
+        let (header, good) = datagram(&seal, 2);
+        let mut bad = good.clone();
+        bad[20] ^= 1;
+        assert_eq!(open.open(header, &mut bad), Err(OpenFailure::NotAuthentic));
+        assert_eq!(open.failed_opens(), 1);
+        let mut copy = good.clone();
+        let (text, accepted) = open.open(header, &mut copy).unwrap();
+        assert_eq!((&*text, accepted), (&[9; 32][..], Accepted::RaisedTop));
+        assert_eq!(open.open(header, &mut good.clone()), Err(OpenFailure::Replay));
+        assert_eq!(open.failed_opens(), 1, "a replay is no forgery");
+        assert_eq!(seal.sealed_bytes(), 32);
+    }
+
+    #[test]
+    fn a_worn_out_epoch_opens_nothing() {
+        let (seal, open) = (seal_epoch(Cipher::ChaCha20Poly1305, 1420), open_epoch());
+        open.failed.store((1 << 36) - 1, Ordering::Relaxed);
+        let (header, mut good) = datagram(&seal, 0);
+        assert!(open.open(header, &mut good).is_ok());
+        open.failed.store(1 << 36, Ordering::Relaxed);
+        let (header, mut good) = datagram(&seal, 0);
+        assert_eq!(open.open(header, &mut good), Err(OpenFailure::WornOut));
+    }
+
+    #[test]
+    fn the_first_report_is_claimed_once_and_can_be_withdrawn() {
+        let open = open_epoch();
+        assert!(open.claim_report() && !open.claim_report());
+        open.withdraw_report();
+        assert!(open.claim_report());
+        assert_eq!(open.last_opened(), None);
+        open.note_opened(Instant::from_nanos(5));
+        open.note_opened(Instant::from_nanos(3));
+        assert_eq!(open.last_opened(), Some(Instant::from_nanos(5)));
+    }
+}
