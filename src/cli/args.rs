@@ -20,6 +20,9 @@ pub struct Arguments {
     /// Where things are.
     #[command(flatten)]
     pub places: Places,
+    /// End when the process with this id, which started this one, ends
+    #[arg(long, hide = true, value_name = "PID")]
+    pub end_with_parent: Option<u32>,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -39,6 +42,9 @@ pub struct Places {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Two sites and two KMEs on this machine, as root: watch keys change, the quantum link cut and repaired
+    #[command(after_help = "Example: plait demo")]
+    Demo,
     /// Print a completion script for a shell
     #[command(after_help = "Example: plait completions bash > /etc/bash_completion.d/plait")]
     Completions {

@@ -8,6 +8,7 @@ pub mod exit;
 pub mod output;
 
 mod completions;
+mod demo;
 mod keys;
 mod version;
 
@@ -17,7 +18,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 
 use self::args::{Arguments, Verb};
-use self::exit::{Exit, Outcome};
+use self::exit::{Exit, Failure, Outcome};
 
 /// Runs the verb on the command line.
 pub fn main() -> ExitCode {
@@ -32,12 +33,16 @@ pub fn main() -> ExitCode {
 }
 
 fn run(arguments: Arguments) -> Outcome {
+    if let Some(parent) = arguments.end_with_parent {
+        demo::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
+    }
     match arguments.verb {
         Verb::Completions { shell } => completions::run(shell),
         Verb::Fingerprint { file } => keys::fingerprint(&file),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Pubkey => keys::pubkey(),
+        Verb::Demo => demo::run(),
         Verb::Version => version::run(),
     }
 }
