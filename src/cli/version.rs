@@ -9,15 +9,13 @@ pub(super) fn run() -> Outcome {
 }
 
 fn text() -> String {
-    let backends = |extra: bool, usual: &str, name: &str| {
-        if extra { format!("{usual}, {name}") } else { usual.to_owned() }
-    };
+    let kem: Vec<_> = crate::crypto::kem::all().into_iter().map(|kem| kem.name()).collect();
     format!(
         "plait {version}\nprotocol: PLAIT1, wire version {wire}\nkem backends: {kem}\ntun backends: {tun}\nkey sources: etsi014\n",
         version = env!("CARGO_PKG_VERSION"),
         wire = crate::types::limits::WIRE_VERSION,
-        kem = backends(cfg!(feature = "kem-pqcrypto"), "libcrux, ml-kem, aws-lc", "pqcrypto"),
-        tun = backends(cfg!(feature = "tun-tap"), "tun-rs", "tun-tap"),
+        kem = kem.join(", "),
+        tun = if cfg!(feature = "tun-tap") { "tun-rs, tun-tap" } else { "tun-rs" },
     )
 }
 

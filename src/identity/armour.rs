@@ -139,14 +139,19 @@ pub fn decode(text: &str) -> Result<(Label, SecretBytes), ArmourError> {
 }
 
 fn decode_body(body: &str) -> Result<SecretBytes, ArmourError> {
-    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r');
-    if let Some(at) = body.lines().position(|line| !line.bytes().all(is_base64)) {
-        // The BEGIN line is line 1.
-        return Err(ArmourError::NotBase64 { line: at + 2 });
-    }
     let mut joined = Zeroizing::new(String::with_capacity(body.len()));
     body.split('\n').for_each(|line| joined.push_str(line));
-    Base64::decode_vec(&joined).map(SecretBytes::new).map_err(|_| ArmourError::NotCanonical)
+    // In constant time for a body in order; only a damaged one is looked at character by character.
+    Base64::decode_vec(&joined).map(SecretBytes::new).map_err(|_| why_no_base64(body))
+}
+
+fn why_no_base64(body: &str) -> ArmourError {
+    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'\r');
+    match body.lines().position(|line| !line.bytes().all(is_base64)) {
+        // The BEGIN line is line 1.
+        Some(at) => ArmourError::NotBase64 { line: at + 2 },
+        None => ArmourError::NotCanonical,
+    }
 }
 
 fn begin_line(label: Label) -> String {

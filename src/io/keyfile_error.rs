@@ -1,7 +1,7 @@
 //! Why a key file was not read or written, with the command that repairs it.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which file and why.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    fn text(&self, path: &std::path::Path) -> String {
+    fn text(&self, path: &Path) -> String {
         let file = path.display();
         match self {
             Self::Open(error) => format!("cannot open {file}: {error}"),
@@ -78,16 +78,18 @@ impl Fault {
                 format!("{file} is larger than {bytes_max} bytes, which no file of this kind is")
             }
             Self::Mode { mode } => format!(
-                "{file} has mode {mode:04o}: others may read or write this secret; run `chmod 600 {file}`, and make a \
-                 new key if they may have seen it"
+                "{file} has mode {mode:04o}: others may read or write this secret; run `chmod 600 {}`, and make a \
+                 new key if they may have seen it",
+                quoted(path)
             ),
             Self::Owner { owner } => format!(
-                "{file} belongs to user {owner}, who is neither root nor the user that runs plait; run `chown root {file}`"
+                "{file} belongs to user {owner}, who is neither root nor the user that runs plait; run `chown root {}`",
+                quoted(path)
             ),
             Self::Directory { directory, mode } => {
-                let directory = directory.display();
+                let (shown, typed) = (directory.display(), quoted(directory));
                 format!(
-                    "{file} lies in {directory} (mode {mode:04o}), where others may replace it; run `chmod go-w {directory}`"
+                    "{file} lies in {shown} (mode {mode:04o}), where others may replace it; run `chmod go-w {typed}`"
                 )
             }
             Self::Exists => format!(
@@ -95,5 +97,27 @@ impl Fault {
                  move it away"
             ),
         }
+    }
+}
+
+/// The path as a shell takes it for one word.
+fn quoted(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'.' | b'_' | b'-');
+    if text.bytes().all(is_plain) {
+        return text.into_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_to_paste_is_one_command() {
+        assert_eq!(quoted(Path::new("/etc/plait/hq-dc.key")), "/etc/plait/hq-dc.key");
+        assert_eq!(quoted(Path::new("my key; rm x")), "'my key; rm x'");
+        assert_eq!(quoted(Path::new("it's")), r"'it'\''s'");
     }
 }

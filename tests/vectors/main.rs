@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+mod check_words;
 mod datagram;
 mod ends;
 mod fast_rekey;
