@@ -106,6 +106,8 @@ pub(super) struct QkdSection {
     pub timeout: Key<Written>,
     /// `"any"` or `"pq"`.
     pub kme_tls: Key<String>,
+    /// `"post"` or `"get"`.
+    pub method: Key<String>,
 }
 
 /// `[[peer]]`.

@@ -16,8 +16,8 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
-    Backend, CipherChoice, Config, FileRef, Interface, InterfaceAddress, KmeTls, Mtu, Offload, Peer, Policy,
-    RouteTable, Source,
+    Backend, CipherChoice, Config, FileRef, HttpMethod, Interface, InterfaceAddress, KmeTls, Mtu, Offload, Peer,
+    Policy, RouteTable, Source,
 };
 pub use resolve::{interface_name, parse};
 

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::error::{ConfigError, Place};
+use crate::etsi014::v1::pin::Pin;
+use crate::etsi014::v1::url::BaseUrl;
 use crate::types::id::{SaeId, SourceId};
 use crate::types::policy::{Cipher, QkdPolicy, RatchetPolicy};
 use crate::types::prefix::Prefix;
@@ -171,8 +173,8 @@ pub struct Source {
     pub id: SourceId,
     /// Unique in the file.
     pub name: String,
-    /// `https://HOST[:PORT][/PREFIX]`, without a slash at the end.
-    pub url: String,
+    /// Of the KME.
+    pub url: BaseUrl,
     /// Our SAE id.
     pub local_sae: SaeId,
     /// The peer's SAE id.
@@ -185,12 +187,14 @@ pub struct Source {
     pub key_file: FileRef,
     /// Expected name of the KME; none: the host of the URL.
     pub server_name: Option<String>,
-    /// SHA-256 of the KME's certificate.
-    pub pin_sha256: Option<[u8; 32]>,
+    /// The KME's certificate or public key: replaces chain and name.
+    pub pin_sha256: Option<Pin>,
     /// Of one request.
     pub timeout: Duration,
     /// What TLS must negotiate.
     pub kme_tls: KmeTls,
+    /// How keys are asked for.
+    pub method: HttpMethod,
 }
 
 /// `kme_tls`.
@@ -200,4 +204,13 @@ pub enum KmeTls {
     Any,
     /// A post-quantum one, or no connection.
     PostQuantum,
+}
+
+/// `method`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpMethod {
+    /// `number` and `size` in a body.
+    Post,
+    /// For KMEs that serve only simple requests.
+    Get,
 }

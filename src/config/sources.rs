@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use data_encoding::HEXLOWER_PERMISSIVE;
 use toml::Spanned;
 
 use super::error::nearest;
 use super::file::{PeerSection, QkdSection};
-use super::model::{KmeTls, Source};
+use super::model::{HttpMethod, KmeTls, Source};
 use super::reader::Reader;
 use super::value::{Written, duration};
+use crate::etsi014::v1::pin::{self, Pin};
+use crate::etsi014::v1::url::BaseUrl;
 use crate::types::id::{SaeId, SourceId};
 use crate::types::limits::{ENC_KEYS_DEADLINE, KME_TIMEOUT_MIN, QKD_SOURCES_MAX};
 
@@ -73,6 +74,8 @@ pub(super) fn source(reader: &mut Reader<'_>, section: &Spanned<QkdSection>, alo
     let pin_sha256 = written.pin_sha256.as_ref().and_then(|pin| digest(reader, pin));
     let tls = [("any", KmeTls::Any), ("pq", KmeTls::PostQuantum)];
     let kme_tls = reader.word("kme_tls", written.kme_tls.as_ref(), &tls).unwrap_or(KmeTls::Any);
+    let methods = [("post", HttpMethod::Post), ("get", HttpMethod::Get)];
+    let method = reader.word("method", written.method.as_ref(), &methods).unwrap_or(HttpMethod::Post);
     Some(Source {
         id: id?,
         name: name?,
@@ -86,6 +89,7 @@ pub(super) fn source(reader: &mut Reader<'_>, section: &Spanned<QkdSection>, alo
         pin_sha256,
         timeout,
         kme_tls,
+        method,
     })
 }
 
@@ -143,33 +147,14 @@ fn sae(
     id
 }
 
-/// `https://HOST[:PORT][/PREFIX]`; the slash at the end goes.
-fn base_url(reader: &mut Reader<'_>, url: &Spanned<String>) -> Option<String> {
-    let came = url.get_ref();
-    let fits = came.strip_prefix("https://").is_some_and(|rest| {
-        let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
-        let plain = rest.bytes().all(|b| b.is_ascii_graphic() && !b"?#@\"<>\\^`{|}".contains(&b));
-        plain && authority_fits(authority)
-    });
-    if !fits {
-        reader.expected(url, "url", "https://HOST[:PORT][/PREFIX]", &format!("{came:?}"));
-    }
-    fits.then(|| came.trim_end_matches('/').to_owned())
-}
-
-fn authority_fits(authority: &str) -> bool {
-    let bracketed = authority.strip_prefix('[').and_then(|rest| rest.split_once(']'));
-    let (host_fits, port) = match bracketed {
-        Some((host, "")) => (host.parse::<std::net::Ipv6Addr>().is_ok(), None),
-        Some((host, after)) => {
-            (host.parse::<std::net::Ipv6Addr>().is_ok(), Some(after.strip_prefix(':').unwrap_or("x")))
+fn base_url(reader: &mut Reader<'_>, url: &Spanned<String>) -> Option<BaseUrl> {
+    match BaseUrl::parse(url.get_ref()) {
+        Ok(base) => Some(base),
+        Err(error) => {
+            reader.fail(url, format!("url: {error}, came {:?}", url.get_ref()));
+            None
         }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (!host.is_empty(), Some(port)),
-            None => (!authority.is_empty(), None),
-        },
-    };
-    host_fits && port.is_none_or(|port| port.parse::<u16>().is_ok_and(|port| port != 0))
+    }
 }
 
 fn timeout(reader: &mut Reader<'_>, value: Option<&Spanned<Written>>) -> Duration {
@@ -192,12 +177,10 @@ fn server_name(reader: &mut Reader<'_>, value: Option<&Spanned<String>>) -> Opti
     fits.then(|| came.clone())
 }
 
-/// 64 hexadecimal digits, with or without colons.
-fn digest(reader: &mut Reader<'_>, pin: &Spanned<String>) -> Option<[u8; 32]> {
-    let came = pin.get_ref();
-    let bytes = HEXLOWER_PERMISSIVE.decode(came.replace(':', "").as_bytes()).ok().and_then(|b| b.try_into().ok());
+fn digest(reader: &mut Reader<'_>, pin: &Spanned<String>) -> Option<Pin> {
+    let bytes = pin::parse(pin.get_ref());
     if bytes.is_none() {
-        reader.expected(pin, "pin_sha256", "64 hexadecimal digits", &format!("{came:?}"));
+        reader.expected(pin, "pin_sha256", "64 hexadecimal digits", &format!("{:?}", pin.get_ref()));
     }
     bytes
 }
