@@ -1,1 +1,6 @@
-//! F7, what the control socket carries: requests and reports as data.
+//! F7, what people and scripts ask of a running daemon and what they are told: data and its JSON lines, nothing of sockets.
+
+pub mod report;
+pub mod request;
+pub mod text;
+pub mod time;

@@ -1,0 +1,193 @@
+//! The figures of `plait status`: the members of `--json`, which scripts rely on. Add to them, do not change them.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Number of this form.
+pub const SCHEMA: u32 = 1;
+
+/// One interface.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatusReport {
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Name of the interface.
+    pub interface: String,
+    /// That of the worst peer.
+    pub state: String,
+    /// Fingerprint of this end.
+    pub fingerprint: String,
+    /// UDP address and port.
+    pub listen: String,
+    /// Bytes of the largest inner packet.
+    pub mtu: u16,
+    /// Since the daemon started.
+    pub uptime_seconds: f64,
+    /// `[policy]`.
+    pub policy: PolicyReport,
+    /// In the order of the configuration.
+    pub peers: Vec<PeerReport>,
+    /// Of all peers.
+    pub sources: Vec<SourceReport>,
+    /// Datagrams refused before a peer was known, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// A policy as configured; a limit that is not set or unlimited is null.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyReport {
+    /// `required`, `preferred` or `off`.
+    pub qkd: String,
+    /// Distinct sources that must be mixed.
+    pub min_sources: u8,
+    /// Under `required`.
+    pub hold_last_seconds: Option<u64>,
+    /// Under `preferred`.
+    pub degrade_for_seconds: Option<u64>,
+    /// Fast rekey.
+    pub rekey_seconds: u64,
+    /// Full handshake.
+    pub full_seconds: u64,
+}
+
+/// One peer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PeerReport {
+    /// As configured.
+    pub name: String,
+    /// The word.
+    pub state: String,
+    /// Of its public key.
+    pub fingerprint: String,
+    /// Where it is; null if that is not known yet.
+    pub endpoint: Option<String>,
+    /// Inner prefixes behind it.
+    pub allowed_ips: Vec<String>,
+    /// Its own policy; null until it said so.
+    pub peer_qkd: Option<String>,
+    /// The stricter of both; null until there was a session.
+    pub effective_qkd: Option<String>,
+    /// This end's policy for the peer.
+    pub policy: PolicyReport,
+    /// The epoch that seals; null while there is none.
+    pub epoch: Option<EpochReport>,
+    /// Until traffic stops for want of QKD keys; null while that clock does not run or has no end.
+    pub deadline_seconds: Option<f64>,
+    /// Since the start.
+    pub handshakes: HandshakeReport,
+    /// Since the start.
+    pub transfer: TransferReport,
+    /// Since the start, by reason.
+    pub drops: BTreeMap<String, u64>,
+    /// Control datagrams refused since the start, by reason.
+    pub refused: BTreeMap<String, u64>,
+}
+
+/// The epoch that seals.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EpochReport {
+    /// Confirmed epochs since the start.
+    pub number: u64,
+    /// Since it was made.
+    pub age_seconds: f64,
+    /// Since the last QKD key on its chain; null if there is none.
+    pub qkd_age_seconds: Option<f64>,
+    /// Of its packets.
+    pub cipher: String,
+    /// To read aloud (PROTOCOL 2.9).
+    pub check_words: String,
+    /// What its key rests on.
+    pub mixed: Vec<String>,
+    /// Of the QKD keys mixed into this very epoch.
+    pub key_ids: Vec<KeyIdReport>,
+}
+
+/// One QKD key of an epoch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyIdReport {
+    /// Name of the source.
+    pub source: String,
+    /// Whole, as the KME gave it.
+    pub key_id: String,
+}
+
+/// Counts of exchanges.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HandshakeReport {
+    /// Full handshakes confirmed.
+    pub full: u64,
+    /// Fast rekeys confirmed.
+    pub fast: u64,
+    /// Exchanges that came to nothing.
+    pub failed: u64,
+    /// RFC 3339; null before the first.
+    pub last_full: Option<String>,
+}
+
+/// Inner packets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferReport {
+    /// Delivered.
+    pub received_bytes: u64,
+    /// Sealed.
+    pub sent_bytes: u64,
+    /// Delivered.
+    pub received_packets: u64,
+    /// Sealed.
+    pub sent_packets: u64,
+}
+
+/// One key source.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceReport {
+    /// As configured.
+    pub name: String,
+    /// Name of the peer that it keys.
+    pub peer: String,
+    /// As configured.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `unknown`, `ok` or `failing`.
+    pub state: String,
+    /// What the KME said last; null if it never did.
+    pub stored_keys: Option<u64>,
+    /// Since it said so.
+    pub stored_keys_age_seconds: Option<f64>,
+    /// Of the last connection.
+    pub tls: Option<String>,
+    /// Delivered to the engine.
+    pub keys_used: u64,
+    /// Since the start.
+    pub requests_ok: u64,
+    /// Since the start.
+    pub requests_failed: u64,
+    /// In words; null if there was none.
+    pub last_error: Option<String>,
+    /// Since the last error.
+    pub last_error_age_seconds: Option<f64>,
+    /// RFC 3339: end of our client certificate.
+    pub certificate_expiry: Option<String>,
+}
+
+/// How much a state asks of a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// HYBRID, OFF.
+    None,
+    /// HOLDOVER, DEGRADED: traffic flows, and may stop.
+    Soon,
+    /// HOLDING, BLOCKED, DOWN: no traffic. Also a word this version does not know.
+    Now,
+}
+
+impl StatusReport {
+    /// What the worst peer asks for.
+    pub fn urgency(&self) -> Urgency {
+        match self.state.as_str() {
+            "HYBRID" | "OFF" => Urgency::None,
+            "HOLDOVER" | "DEGRADED" => Urgency::Soon,
+            _ => Urgency::Now,
+        }
+    }
+}

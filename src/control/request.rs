@@ -1,0 +1,112 @@
+//! Requests and answers of the control socket: one JSON object a line, each with its version.
+
+use serde::{Deserialize, Serialize};
+
+use super::report::StatusReport;
+
+/// Version of the lines. A daemon answers its own version only: client and daemon are one binary.
+pub const CONTROL_VERSION: u32 = 1;
+
+/// What is asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Request {
+    /// The figures of this moment.
+    Status,
+    /// Rekey now.
+    Rekey {
+        /// One peer by its name; none: all.
+        #[serde(default)]
+        peer: Option<String>,
+        /// Answer when every peer asked has a new epoch.
+        #[serde(default)]
+        wait: bool,
+    },
+    /// Close every session and end.
+    Stop,
+}
+
+/// What is answered.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// It is done, or begun if nobody wanted to wait.
+    Done {
+        /// For a person.
+        text: String,
+    },
+    /// The figures.
+    Status {
+        /// As `plait status --json` prints them.
+        status: Box<StatusReport>,
+    },
+    /// It is not done.
+    Refused {
+        /// What was expected, what came.
+        error: String,
+    },
+}
+
+/// A line of either direction.
+#[derive(Serialize, Deserialize)]
+struct Line<T> {
+    version: u32,
+    body: T,
+}
+
+/// Only the version, whatever else the line holds.
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// A line for the other end, with its newline.
+pub fn to_line<T: Serialize>(body: &T) -> String {
+    let line = serde_json::to_string(&Line { version: CONTROL_VERSION, body });
+    // The types hold only strings, numbers and lists: there is nothing that JSON cannot say.
+    let mut line = line.unwrap_or_else(|_| String::from("null"));
+    line.push('\n');
+    line
+}
+
+/// Reads a line of the other end.
+///
+/// # Errors
+/// A sentence that says what was expected and what came.
+pub fn from_line<T: for<'de> Deserialize<'de>>(line: &str) -> Result<T, String> {
+    let version =
+        serde_json::from_str::<Versioned>(line).map_err(|error| format!("expected a JSON object: {error}"))?;
+    if version.version != CONTROL_VERSION {
+        return Err(format!("expected version {CONTROL_VERSION}, came {}", version.version));
+    }
+    serde_json::from_str::<Line<T>>(line).map(|line| line.body).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_have_one_form() {
+        let rekey = Request::Rekey { peer: Some("dc".to_owned()), wait: true };
+        assert_eq!(to_line(&rekey), "{\"version\":1,\"body\":{\"verb\":\"rekey\",\"peer\":\"dc\",\"wait\":true}}\n");
+        assert_eq!(from_line::<Request>(&to_line(&rekey)), Ok(rekey));
+        assert_eq!(from_line("{\"version\":1,\"body\":{\"verb\":\"status\"}}"), Ok(Request::Status));
+    }
+
+    #[test]
+    fn what_is_no_request_is_refused_with_words() {
+        for (line, words) in [
+            ("", "expected a JSON object"),
+            ("[]", "expected a JSON object"),
+            ("{\"version\":2,\"body\":{\"verb\":\"status\"}}", "expected version 1, came 2"),
+            ("{\"body\":{\"verb\":\"status\"}}", "version"),
+            ("{\"version\":1,\"body\":{\"verb\":\"explode\"}}", "unknown variant `explode`"),
+            ("{\"version\":1,\"body\":{\"verb\":\"rekey\",\"pear\":\"dc\"}}", "pear"),
+            ("{\"version\":1}", "body"),
+        ] {
+            let error = from_line::<Request>(line).unwrap_err();
+            assert!(error.contains(words), "{line}: {error}");
+        }
+    }
+}

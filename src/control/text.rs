@@ -1,0 +1,147 @@
+//! `plait status` for people: one screen a peer.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
+
+use super::report::{EpochReport, PeerReport, SourceReport, StatusReport};
+use super::time::{bytes, rough};
+use crate::types::time::UnixTime;
+
+/// Characters of a key_ID that are shown: its beginning and its end, as people compare them.
+const KEY_ID_ENDS: (usize, usize) = (4, 2);
+
+/// The whole report; `now` turns moments into ages.
+pub fn status(report: &StatusReport, now: UnixTime) -> String {
+    let mut text = String::new();
+    // Writing to a String cannot fail.
+    let _ = interface(&mut text, report);
+    for peer in &report.peers {
+        let sources: Vec<&SourceReport> = report.sources.iter().filter(|source| source.peer == peer.name).collect();
+        let _ = self::peer(&mut text, peer, &sources, now);
+    }
+    text
+}
+
+fn interface(text: &mut String, report: &StatusReport) -> std::fmt::Result {
+    let StatusReport { interface, state, policy, .. } = report;
+    let peer_qkd: Vec<&str> = report.peers.iter().filter_map(|peer| peer.peer_qkd.as_deref()).collect();
+    let peers = match peer_qkd.as_slice() {
+        [one] if report.peers.len() == 1 => format!(" (peer: {one})"),
+        _ => String::new(),
+    };
+    let limit = match policy.qkd.as_str() {
+        "required" => policy.hold_last_seconds.map(|limit| format!(", hold_last {}", exact(limit))),
+        "preferred" => Some(limit_words(policy.degrade_for_seconds)),
+        _ => None,
+    };
+    writeln!(text, "interface: {interface}    {state}    policy: {}{peers}{}", policy.qkd, limit.unwrap_or_default())?;
+    writeln!(text, "  fingerprint: {}    listen: {}    mtu: {}", report.fingerprint, report.listen, report.mtu)
+}
+
+fn limit_words(degrade_for: Option<u64>) -> String {
+    match degrade_for {
+        Some(limit) => format!(", degrade_for {}", exact(limit)),
+        None => ", degrade_for unlimited".to_owned(),
+    }
+}
+
+/// A configured span as one would write it: `1h`, `90s`.
+fn exact(seconds: u64) -> String {
+    humantime::format_duration(Duration::from_secs(seconds)).to_string().replace(' ', "")
+}
+
+fn peer(text: &mut String, peer: &PeerReport, sources: &[&SourceReport], now: UnixTime) -> std::fmt::Result {
+    let begin = peer.fingerprint.split('-').next().unwrap_or_default();
+    let endpoint = peer.endpoint.as_deref().unwrap_or("not known yet");
+    write!(text, "peer: {} ({begin}-...)    {}    endpoint: {endpoint}", peer.name, peer.state)?;
+    writeln!(text, "    allowed ips: {}", peer.allowed_ips.join(", "))?;
+    match &peer.epoch {
+        Some(epoch) => self::epoch(text, epoch, peer.policy.rekey_seconds)?,
+        None => writeln!(text, "  epoch: none")?,
+    }
+    if let Some(left) = peer.deadline_seconds {
+        writeln!(text, "  WITHOUT QKD KEYS: traffic stops in {}", rough(left))?;
+    }
+    for source in sources {
+        self::source(text, source)?;
+    }
+    let last_full = match &peer.handshakes.last_full {
+        Some(moment) => ago(moment, now),
+        None => "none yet".to_owned(),
+    };
+    let (full, fast, failed) = (peer.handshakes.full, peer.handshakes.fast, peer.handshakes.failed);
+    writeln!(text, "  handshakes: {full} full, {fast} fast, {failed} failed    last full handshake: {last_full}")?;
+    let (received, sent) = (bytes(peer.transfer.received_bytes), bytes(peer.transfer.sent_bytes));
+    writeln!(text, "  transfer: {received} received, {sent} sent    drops: {}", drops(&peer.drops))
+}
+
+fn epoch(text: &mut String, epoch: &EpochReport, rekey_seconds: u64) -> std::fmt::Result {
+    let EpochReport { number, check_words, cipher, .. } = epoch;
+    let age = rough(epoch.age_seconds);
+    write!(text, "  epoch: {number}    age: {age} of {rekey_seconds} s")?;
+    writeln!(text, "    check words: {check_words} (read them to the other site)")?;
+    let named = |name: &String| match epoch.key_ids.iter().find(|key| key.source == *name) {
+        Some(key) => format!("{name} (key_ID {})", shortened(&key.key_id)),
+        None => name.clone(),
+    };
+    let keys = epoch.mixed.iter().map(named).collect::<Vec<_>>().join(" + ");
+    let qkd = match epoch.qkd_age_seconds {
+        Some(age) if epoch.key_ids.is_empty() => format!("    last QKD key: {} ago", rough(age)),
+        Some(_) => String::new(),
+        None => "    no QKD key".to_owned(),
+    };
+    writeln!(text, "  keys: {keys}    cipher: {cipher}{qkd}")
+}
+
+fn source(text: &mut String, source: &SourceReport) -> std::fmt::Result {
+    write!(text, "  kme: {} {}", source.name, source.state)?;
+    if let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) {
+        write!(text, ", {keys} keys stored ({} ago)", rough(age))?;
+    }
+    write!(text, ", {} used", source.keys_used)?;
+    if let (Some(error), Some(age)) = (&source.last_error, source.last_error_age_seconds) {
+        write!(text, "    last error {} ago: {error}", rough(age))?;
+    }
+    writeln!(text)
+}
+
+/// The three that are always shown, then every other that happened.
+fn drops(drops: &BTreeMap<String, u64>) -> String {
+    let usual = ["replay", "auth", "no_epoch"];
+    let count = |name: &str| drops.get(name).copied().unwrap_or(0);
+    let shown = usual.iter().map(|name| (*name, count(name)));
+    let others = drops.iter().filter(|(name, count)| **count > 0 && !usual.contains(&name.as_str()));
+    let all = shown.chain(others.map(|(name, count)| (name.as_str(), *count)));
+    all.map(|(name, count)| format!("{count} {}", name.replace('_', "-"))).collect::<Vec<_>>().join(", ")
+}
+
+fn shortened(key_id: &str) -> String {
+    let (front, back) = KEY_ID_ENDS;
+    match (key_id.get(..front), key_id.len().checked_sub(back).and_then(|at| key_id.get(at..))) {
+        (Some(begin), Some(end)) if key_id.len() > front + back => format!("{begin}...{end}"),
+        _ => key_id.to_owned(),
+    }
+}
+
+/// An RFC 3339 moment as an age. A moment that is not in our own form is shown as it is.
+fn ago(moment: &str, now: UnixTime) -> String {
+    let number = |from: usize, to: usize| moment.get(from..to).and_then(|digits| digits.parse::<u64>().ok());
+    let parts = [(0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19)].map(|(from, to)| number(from, to));
+    let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] = parts else {
+        return moment.to_owned();
+    };
+    let unix = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    format!("{} ago", rough(now.0.saturating_sub(unix) as f64))
+}
+
+fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    // The year begins in March: see `time::rfc3339`, whose inverse this is.
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
+    let month_from_march = if month > 2 { month.saturating_sub(3) } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.saturating_sub(1);
+    (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).saturating_sub(719_468)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,210 @@
+//! The screen of `plait status`, and the members of its JSON, as documented.
+
+use super::super::report::*;
+use super::super::time::rfc3339;
+use super::*;
+
+fn counts(list: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    list.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
+}
+
+fn policy() -> PolicyReport {
+    PolicyReport {
+        qkd: "required".to_owned(),
+        min_sources: 1,
+        hold_last_seconds: Some(3600),
+        degrade_for_seconds: None,
+        rekey_seconds: 60,
+        full_seconds: 600,
+    }
+}
+
+fn report() -> StatusReport {
+    let text = str::to_owned;
+    let epoch = EpochReport {
+        number: 44,
+        age_seconds: 43.1,
+        qkd_age_seconds: Some(43.1),
+        cipher: text("aes-256-gcm"),
+        check_words: text("7f2c-91aa"),
+        mixed: ["x25519", "ml-kem-1024", "fibre-1"].map(text).to_vec(),
+        key_ids: vec![KeyIdReport { source: text("fibre-1"), key_id: text("4f1c0000-e2") }],
+    };
+    let peer = PeerReport {
+        name: text("dc-east"),
+        state: text("HYBRID"),
+        fingerprint: text("9XJD-AAAA"),
+        endpoint: Some(text("198.51.100.7:51900")),
+        allowed_ips: ["10.20.0.0/16", "fd20::/48"].map(text).to_vec(),
+        peer_qkd: Some(text("required")),
+        effective_qkd: Some(text("required")),
+        policy: policy(),
+        epoch: Some(epoch),
+        deadline_seconds: None,
+        handshakes: HandshakeReport { full: 3, fast: 41, failed: 0, last_full: Some(text("2026-11-24T09:00:00Z")) },
+        transfer: TransferReport {
+            received_bytes: 19_778_324_398,
+            sent_bytes: 0,
+            received_packets: 9,
+            sent_packets: 0,
+        },
+        drops: counts(&[("replay", 0), ("auth", 0), ("no_epoch", 3), ("tun", 0), ("too_big", 2)]),
+        refused: counts(&[]),
+    };
+    let source = SourceReport {
+        name: text("fibre-1"),
+        peer: text("dc-east"),
+        kind: text("etsi014"),
+        state: text("ok"),
+        stored_keys: Some(812),
+        stored_keys_age_seconds: Some(12.5),
+        tls: Some(text("TLSv1.3 X25519MLKEM768")),
+        keys_used: 44,
+        requests_ok: 50,
+        requests_failed: 0,
+        last_error: None,
+        last_error_age_seconds: None,
+        certificate_expiry: None,
+    };
+    StatusReport {
+        schema: SCHEMA,
+        interface: text("hq-dc"),
+        state: text("HYBRID"),
+        fingerprint: text("QH3F-7KRA"),
+        listen: text("[::]:51900"),
+        mtu: 1420,
+        uptime_seconds: 2600.0,
+        policy: policy(),
+        peers: vec![peer],
+        sources: vec![source],
+        refused: counts(&[]),
+    }
+}
+
+/// 2026-11-24T09:04:00Z.
+const NOW: UnixTime = UnixTime(1_795_511_040);
+
+#[test]
+fn the_screen_is_as_documented() {
+    let expected = "\
+interface: hq-dc    HYBRID    policy: required (peer: required), hold_last 1h
+  fingerprint: QH3F-7KRA    listen: [::]:51900    mtu: 1420
+peer: dc-east (9XJD-...)    HYBRID    endpoint: 198.51.100.7:51900    allowed ips: 10.20.0.0/16, fd20::/48
+  epoch: 44    age: 43 s of 60 s    check words: 7f2c-91aa (read them to the other site)
+  keys: x25519 + ml-kem-1024 + fibre-1 (key_ID 4f1c...e2)    cipher: aes-256-gcm
+  kme: fibre-1 ok, 812 keys stored (12 s ago), 44 used
+  handshakes: 3 full, 41 fast, 0 failed    last full handshake: 4 min ago
+  transfer: 18.42 GiB received, 0 B sent    drops: 0 replay, 0 auth, 3 no-epoch, 2 too-big
+";
+    assert_eq!(status(&report(), NOW), expected);
+}
+
+#[test]
+fn trouble_is_on_the_screen() {
+    let mut report = report();
+    let peer = &mut report.peers[0];
+    peer.deadline_seconds = Some(1799.4);
+    peer.epoch.as_mut().unwrap().key_ids.clear();
+    report.sources[0].last_error = Some("unreachable: connection refused".to_owned());
+    report.sources[0].last_error_age_seconds = Some(3.0);
+    let text = status(&report, NOW);
+    for words in [
+        "WITHOUT QKD KEYS: traffic stops in 29 min",
+        "last QKD key: 43 s ago",
+        "last error 3 s ago: unreachable: connection refused",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    report.peers[0].epoch = None;
+    report.peers[0].endpoint = None;
+    let text = status(&report, NOW);
+    assert!(text.contains("epoch: none") && text.contains("endpoint: not known yet"), "{text}");
+}
+
+#[test]
+fn the_json_has_the_documented_members() {
+    let json = serde_json::to_value(report()).unwrap();
+    for pointer in [
+        "/schema",
+        "/interface",
+        "/state",
+        "/policy/qkd",
+        "/policy/hold_last_seconds",
+        "/policy/degrade_for_seconds",
+        "/policy/rekey_seconds",
+        "/policy/full_seconds",
+        "/peers/0/name",
+        "/peers/0/state",
+        "/peers/0/endpoint",
+        "/peers/0/allowed_ips/0",
+        "/peers/0/peer_qkd",
+        "/peers/0/effective_qkd",
+        "/peers/0/epoch/number",
+        "/peers/0/epoch/age_seconds",
+        "/peers/0/epoch/qkd_age_seconds",
+        "/peers/0/epoch/cipher",
+        "/peers/0/epoch/check_words",
+        "/peers/0/epoch/mixed/2",
+        "/peers/0/epoch/key_ids/0/source",
+        "/peers/0/epoch/key_ids/0/key_id",
+        "/peers/0/deadline_seconds",
+        "/peers/0/handshakes/full",
+        "/peers/0/handshakes/fast",
+        "/peers/0/handshakes/failed",
+        "/peers/0/handshakes/last_full",
+        "/peers/0/transfer/received_bytes",
+        "/peers/0/transfer/sent_bytes",
+        "/peers/0/transfer/received_packets",
+        "/peers/0/transfer/sent_packets",
+        "/peers/0/drops/replay",
+        "/peers/0/drops/auth",
+        "/peers/0/drops/no_epoch",
+        "/sources/0/name",
+        "/sources/0/type",
+        "/sources/0/state",
+        "/sources/0/stored_keys",
+        "/sources/0/stored_keys_age_seconds",
+        "/sources/0/tls",
+        "/sources/0/keys_used",
+        "/sources/0/requests_ok",
+        "/sources/0/requests_failed",
+        "/sources/0/last_error",
+    ] {
+        assert!(json.pointer(pointer).is_some(), "{pointer}");
+    }
+    assert_eq!(json["schema"], 1);
+    assert!(json["policy"]["degrade_for_seconds"].is_null());
+    assert_eq!(serde_json::from_value::<StatusReport>(json).unwrap(), report());
+}
+
+#[test]
+fn the_worst_state_decides_the_urgency() {
+    for (state, urgency) in [
+        ("HYBRID", Urgency::None),
+        ("OFF", Urgency::None),
+        ("DEGRADED", Urgency::Soon),
+        ("HOLDOVER", Urgency::Soon),
+        ("HOLDING", Urgency::Now),
+        ("BLOCKED", Urgency::Now),
+        ("DOWN", Urgency::Now),
+        ("PARTYING", Urgency::Now),
+    ] {
+        assert_eq!(StatusReport { state: state.to_owned(), ..report() }.urgency(), urgency, "{state}");
+    }
+}
+
+#[test]
+fn an_age_is_the_inverse_of_a_moment() {
+    for unix in [0, 951_782_400, 1_709_251_199, 1_795_510_800, 4_107_542_400] {
+        assert_eq!(ago(&rfc3339(UnixTime(unix)), UnixTime(unix + 60)), "60 s ago");
+    }
+    for strange in ["", "yesterday", "2026-11-24T0", "éééééééééééééééééé", "0000-00-00T00:00:00Z"] {
+        assert!(!ago(strange, NOW).is_empty() || strange.is_empty());
+    }
+}
+
+#[test]
+fn a_short_key_id_is_shown_whole() {
+    assert_eq!(shortened("abcdef"), "abcdef");
+    assert_eq!(shortened("abcdefg"), "abcd...fg");
+}
