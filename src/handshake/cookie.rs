@@ -116,3 +116,61 @@ fn cookie(secret: &Secret<32>, from: SocketAddr, sender: u32) -> Cookie {
         IpAddr::V6(ip) => mac(&ip.octets()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Gives 1, 2, 3 .. as cookie secrets.
+    struct Counting(u8);
+
+    impl Randomness for Counting {
+        fn secret(&mut self, _: &'static str, out: &mut [u8]) {
+            out.fill(0);
+        }
+
+        fn public(&mut self, _: &'static str, out: &mut [u8]) {
+            self.0 += 1;
+            out.fill(self.0);
+        }
+    }
+
+    fn secrets(gate: &CookieGate) -> (u8, Option<u8>) {
+        let first = |secret: &Secret<32>| secret.expose()[0];
+        (first(&gate.current), gate.previous.as_ref().map(first))
+    }
+
+    #[test]
+    fn a_secret_is_current_for_120_seconds_and_previous_for_120_more() {
+        let mut rng = Counting(0);
+        let mut gate = CookieGate::new(Instant::ZERO, &mut rng, &Fingerprint::from_bytes([0; 32]));
+        assert_eq!(gate.next_rotation(), Instant::ZERO + Duration::from_secs(120));
+        gate.rotate(Instant::ZERO + Duration::from_secs(119), &mut rng);
+        assert_eq!(secrets(&gate), (1, None));
+        gate.rotate(Instant::ZERO + Duration::from_secs(120), &mut rng);
+        assert_eq!(secrets(&gate), (2, Some(1)));
+        gate.rotate(Instant::ZERO + Duration::from_secs(240), &mut rng);
+        assert_eq!(secrets(&gate), (3, Some(2)));
+    }
+
+    #[test]
+    fn a_secret_that_should_have_gone_during_a_sleep_is_not_accepted() {
+        let mut rng = Counting(0);
+        let mut gate = CookieGate::new(Instant::ZERO, &mut rng, &Fingerprint::from_bytes([0; 32]));
+        gate.rotate(Instant::ZERO + Duration::from_secs(240), &mut rng);
+        assert_eq!(secrets(&gate), (2, None));
+        assert_eq!(gate.next_rotation(), Instant::ZERO + Duration::from_secs(360));
+    }
+
+    #[test]
+    fn only_i0_is_answered_by_the_gate() {
+        let gate = CookieGate::new(Instant::ZERO, &mut Counting(0), &Fingerprint::from_bytes([0; 32]));
+        let header = Header { kind: MessageType::I2, sender: 1, receiver: 1, message_id: 1 };
+        let i2 = gate.mac1.finish(&header, &[0; 464], None).concat();
+        let i2 = HandshakeDatagram::parse(&i2).unwrap();
+        let from = SocketAddr::from(([192, 0, 2, 1], 1));
+        assert_eq!(gate.answer_i0(from, &i2), Err(Refusal::Unexpected));
+        assert_eq!(gate.check_i1(from, &i2), Err(CookieFault::Refused(Refusal::Unexpected)));
+    }
+}

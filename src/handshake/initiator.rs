@@ -17,6 +17,7 @@ use crate::identity::Identity;
 use crate::schedule::stages::{AfterI1, R1Secrets, Start};
 use crate::types::id::SessionIndex;
 use crate::types::limits::R1_IN_PARTS_MAX;
+use crate::types::policy::{Cipher, RatchetPolicy};
 use crate::types::random::Randomness;
 use crate::types::secret::{Secret, SecretBytes, tags_equal};
 use crate::wire::bodies::{self, I1, R1};
@@ -143,7 +144,8 @@ impl AwaitR1 {
         let encapsulated = me.kem().encapsulate(me.suite(), peer.public.ek(), &m);
         let (ct_r, skem_r) = encapsulated.ok_or(Refusal::EphemeralKey)?;
 
-        let offered: Vec<RatchetId> = offers.iter().map(|(id, _)| *id).collect();
+        let is_off = stated.terms.ratchet_policy == RatchetPolicy::Off;
+        let offered: Vec<RatchetId> = offers.iter().filter(|_| !is_off).map(|(id, _)| *id).collect();
         let payload = write_payload1(stated.terms, &offered, stated.data_index, stated.unix);
         let start = Start::new(peer.public, &cookie.0);
         let (id, stage) = start.mix_ephemerals(&e_i, &es, (&pair.ek, &ct_r), &skem_r).seal(me.fp().as_bytes());
@@ -263,10 +265,7 @@ impl AwaitR1 {
         let opened = self.stage.fork().mix_r1(&r1, &secrets).open(r1.p2);
         let (payload, stage) = opened.ok_or(Refusal::Unopened("p2"))?;
         let peer_terms = parse_payload2(&payload)?;
-        let cipher = *peer_terms.ciphers.first().ok_or(Refusal::CipherNotOffered)?;
-        if !self.terms.ciphers.contains(&cipher) {
-            return Err(Refusal::CipherNotOffered);
-        }
+        let cipher = chosen_cipher(&self.terms.ciphers, &peer_terms.ciphers)?;
         let selected = self.selected(&peer_terms, offers)?;
         let stage = stage.mix_ratchet(selected.map(|(_, rs)| rs));
         let ratchet_used = selected.map(|(id, _)| id);
@@ -301,5 +300,28 @@ impl AwaitR1 {
         let Some(id) = peer_terms.ratchet_ids.first() else { return Ok(None) };
         let entry = offers.iter().find(|(offer, _)| offer == id && self.offered.contains(id));
         entry.map(|entry| Some(*entry)).ok_or(Refusal::RatchetNotOffered)
+    }
+}
+
+/// The one cipher that the responder chose, which must be one that this I1 offered.
+fn chosen_cipher(offered: &[Cipher], chosen: &[Cipher]) -> Result<Cipher, Refusal> {
+    match chosen {
+        [cipher] if offered.contains(cipher) => Ok(*cipher),
+        _ => Err(Refusal::CipherNotOffered),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_responder_chooses_one_cipher_of_those_offered() {
+        use Cipher::{Aes256Gcm, ChaCha20Poly1305};
+        let both = [ChaCha20Poly1305, Aes256Gcm];
+        assert_eq!(chosen_cipher(&both, &[Aes256Gcm]), Ok(Aes256Gcm));
+        assert_eq!(chosen_cipher(&[ChaCha20Poly1305], &[Aes256Gcm]), Err(Refusal::CipherNotOffered));
+        assert_eq!(chosen_cipher(&both, &both), Err(Refusal::CipherNotOffered));
+        assert_eq!(chosen_cipher(&both, &[]), Err(Refusal::CipherNotOffered));
     }
 }

@@ -185,7 +185,7 @@ mod tests {
         let mut other_suite = I1Reassembly::new(Suite::MlKem768);
         let last = HandshakeDatagram::parse(&parts[2]).unwrap();
         assert_eq!(other_suite.insert(NOW, address(1, 1), false, &last, COOKIE).err(), Some(Refusal::Suite));
-        let r0 = vec![vec![2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], vec![0; 84]].concat();
+        let r0 = [vec![2, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1], vec![0; 84]].concat();
         let r0 = HandshakeDatagram::parse(&r0).unwrap();
         assert_eq!(table.0.insert(NOW, address(1, 1), false, &r0, COOKIE).err(), Some(Refusal::Unexpected));
     }

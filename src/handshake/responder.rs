@@ -20,7 +20,7 @@ use crate::schedule::qkd::{self, MixableKey};
 use crate::schedule::stages::{AfterI1, AfterP3, BeforeP3, R1Secrets, Start};
 use crate::types::id::{SessionIndex, SourceMask};
 use crate::types::limits::QKD_SOURCES_MAX;
-use crate::types::policy::Cipher;
+use crate::types::policy::{Cipher, RatchetPolicy, Reason};
 use crate::types::random::Randomness;
 use crate::types::secret::Secret;
 use crate::wire::bodies::{I1, R1, parse_payload3};
@@ -115,6 +115,8 @@ impl OpenedI1 {
         let ee = dh::shared(&e_r_secret, &self.e_i).ok_or(Refusal::SmallOrder)?;
         let se = dh::shared(&e_r_secret, peer.public.s()).ok_or(Refusal::SmallOrder)?;
 
+        let is_off = stated.terms.ratchet_policy == RatchetPolicy::Off;
+        let ratchet = ratchet.filter(|(id, _)| !is_off && self.terms.ratchet_ids.contains(id));
         let ratchet_used = ratchet.map(|(id, _)| id);
         let payload = write_payload2(stated.terms, cipher, ratchet_used, stated.data_index, stated.unix);
         let fragment_key = self.stage.fragment_key();
@@ -275,7 +277,7 @@ fn finish(
     stage: BeforeQkd,
     keys: &[MixableKey],
     waiver: Option<QkdWaiver>,
-    reasons: [Option<crate::types::policy::Reason>; QKD_SOURCES_MAX],
+    reasons: [Option<Reason>; QKD_SOURCES_MAX],
 ) -> (Vec<u8>, Option<Box<NewSession>>) {
     match stage.mix(keys, &settled.agreed, waiver) {
         Ok(keyed) => {

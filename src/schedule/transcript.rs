@@ -52,7 +52,8 @@ impl Transcript {
     fn absorb(&mut self, label: &str, parts: &[&[u8]]) {
         let label = label.as_bytes();
         let length: usize = parts.iter().map(|part| part.len()).sum();
-        let length = u16::try_from(length).unwrap_or_else(|_| panic!("lp takes at most 65535 bytes, got {length}"));
+        let length =
+            u16::try_from(length).unwrap_or_else(|_| unreachable!("lp takes at most 65535 bytes, got {length}"));
         let label_length = length_prefix(label);
         let length = length.to_be_bytes();
         let mut input: Vec<&[u8]> = vec![&self.h, &label_length, label, &length];
@@ -73,7 +74,7 @@ impl Transcript {
 
     /// `ct = AEAD(k, 0, h, pt); MixHash(L, ct); erase k`.
     pub fn seal(&mut self, label: &str, text: &[u8]) -> Vec<u8> {
-        let key = self.k.take().unwrap_or_else(|| panic!("{label}: a seal needs a fresh key, MixKey first"));
+        let key = self.k.take().unwrap_or_else(|| unreachable!("{label}: a seal needs a fresh key, MixKey first"));
         let sealed = seal_once(key, &self.h, text);
         self.absorb(label, &[&sealed]);
         self.record("Seal", label);
@@ -82,7 +83,7 @@ impl Transcript {
 
     /// The inverse of [`seal`](Self::seal). On `None` this state is used up: work on a [`fork`](Self::fork).
     pub fn open(&mut self, label: &str, sealed: &[u8]) -> Option<Vec<u8>> {
-        let key = self.k.take().unwrap_or_else(|| panic!("{label}: an open needs a fresh key, MixKey first"));
+        let key = self.k.take().unwrap_or_else(|| unreachable!("{label}: an open needs a fresh key, MixKey first"));
         let text = open_once(key, &self.h, sealed)?;
         self.absorb(label, &[sealed]);
         self.record("Open", label);

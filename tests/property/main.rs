@@ -8,4 +8,12 @@
     reason = "a test fails by panicking, also in its helpers"
 )]
 
+#[path = "../handshake/ends.rs"]
+mod ends;
+#[path = "../handshake/fixture.rs"]
+mod fixture;
+mod handshake;
 mod identity;
+#[path = "../handshake/pair.rs"]
+#[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
+mod pair;

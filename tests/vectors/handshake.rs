@@ -8,10 +8,10 @@ use plait::schedule::trace::Step;
 use plait::wire::terms::{write_payload1, write_payload2};
 use serde_json::Value;
 
-use super::ends::source_numbers;
 use super::folder;
 use super::hex::{array, bytes};
-use super::pair::{Event, Initiator, Pair, Responder};
+use super::pair::{Event, Initiator, Pair, Responder, source_numbers};
+use super::read;
 
 #[test]
 fn every_handshake() {
@@ -25,7 +25,7 @@ fn every_handshake() {
 
 /// Sends every datagram of the vector in its order, after comparing it with what the sender made; gives the end.
 pub(crate) fn replay(vector: &Value) -> Pair {
-    let mut pair = Pair::new(vector);
+    let mut pair = read::pair(vector);
     let mut outbox = vec![pair.i0()];
     let datagrams = vector["datagrams"].as_array().unwrap();
     let mut last = Event::Silence;
@@ -35,7 +35,7 @@ pub(crate) fn replay(vector: &Value) -> Pair {
             continue;
         }
         if message == "I1" {
-            pair.from = pair.ends.source(&vector["source_port_of_I1"]);
+            pair.from = read::from(vector, "source_port_of_I1");
         }
         let expected = bytes(&datagram["bytes"]);
         assert!(!outbox.is_empty(), "{message} at {position} was not made");

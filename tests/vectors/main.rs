@@ -15,6 +15,7 @@
 
 mod check_words;
 mod datagram;
+#[path = "../handshake/ends.rs"]
 mod ends;
 mod fast_rekey;
 mod folder;
@@ -22,6 +23,8 @@ mod handshake;
 mod hex;
 mod keys;
 mod negative;
+#[path = "../handshake/pair.rs"]
 mod pair;
+mod read;
 mod scripted;
 mod symmetric;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::folder;
 use super::hex::bytes;
 use super::pair::{Event, Initiator, Pair, Responder};
+use super::read;
 
 /// The true datagrams of a message in the base run.
 fn true_datagrams(base: &Value, message: &str) -> Vec<Vec<u8>> {
@@ -17,7 +18,7 @@ const MESSAGES: [&str; 6] = ["I0", "R0", "I1", "R1", "I2", "R2"];
 
 /// Delivers the true run up to, but without, a message.
 fn run_until(base: &Value, message: &str) -> Pair {
-    let mut pair = Pair::new(base);
+    let mut pair = read::pair(base);
     for before in MESSAGES.iter().take_while(|before| **before != message) {
         deliver_true(&mut pair, base, before);
     }

@@ -24,11 +24,6 @@ impl Scripted {
         Self { values, drawn: BTreeMap::new() }
     }
 
-    /// An index, which the engine would draw.
-    pub(crate) fn index(&self, name: &str) -> u32 {
-        u32::from_be_bytes(self.values[name].clone().try_into().unwrap())
-    }
-
     fn draw(&mut self, name: &'static str, out: &mut [u8]) {
         let count = self.drawn.entry(name).or_insert(0);
         *count += 1;

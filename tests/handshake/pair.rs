@@ -2,20 +2,18 @@
 
 use std::net::SocketAddr;
 
+use super::ends::Ends;
 use plait::handshake::cookie::{Cookie, CookieFault, CookieGate};
 use plait::handshake::initiator::{AwaitCookie, AwaitR1, AwaitR2, R2Outcome, RatchetUse};
 use plait::handshake::reassembly::{I1Reassembly, WholeI1};
 use plait::handshake::refusal::Refusal;
 use plait::handshake::responder::{AwaitI2, R2Made, open_i1};
 use plait::schedule::trace::{self, Step};
-use plait::types::id::SessionIndex;
+use plait::types::id::SourceId;
 use plait::types::policy::QkdPolicy;
+use plait::types::random::Randomness;
 use plait::types::time::Instant;
 use plait::wire::handshake::{HandshakeDatagram, MessageType};
-use serde_json::Value;
-
-use super::ends::{Ends, source_numbers};
-use super::scripted::Scripted;
 
 /// What one datagram brought about.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,44 +46,41 @@ pub(crate) enum Responder {
 
 pub(crate) struct Pair {
     pub(crate) ends: Ends,
-    pub(crate) rng: Scripted,
+    rng: Box<dyn Randomness>,
     pub(crate) initiator: Initiator,
     pub(crate) responder: Responder,
     pub(crate) initiator_trace: Vec<Step>,
     pub(crate) responder_trace: Vec<Step>,
-    pub(crate) gate: CookieGate,
+    gate: CookieGate,
     reassembly: I1Reassembly,
+    /// Whether the initiator's policy may allow a short session.
+    pub(crate) has_waiver: bool,
     /// Where the initiator's datagrams come from.
     pub(crate) from: SocketAddr,
 }
 
 impl Pair {
-    /// Both ends before I0 is sent; the gate has drawn its previous secret.
-    pub(crate) fn new(vector: &Value) -> Self {
-        let (ends, mut rng) = (Ends::new(vector), Scripted::new(vector));
-        let sender = SessionIndex::new(rng.index("initiator_index")).unwrap();
-        let initiator = Initiator::AwaitCookie(AwaitCookie::start(&ends.responder_keys(), sender, &mut rng));
-        let gate = CookieGate::new(Instant::ZERO, &mut rng, ends.responder.me.fp());
-        let mut pair = Self {
+    /// Both ends with I0 made and one cookie secret drawn.
+    pub(crate) fn new(ends: Ends, mut rng: Box<dyn Randomness>) -> Self {
+        let state = AwaitCookie::start(&ends.responder_keys(), ends.initiator.index, rng.as_mut());
+        let gate = CookieGate::new(Instant::ZERO, rng.as_mut(), ends.responder.me.fp());
+        Self {
             reassembly: I1Reassembly::new(ends.responder.me.suite()),
-            from: ends.source(&vector["source_port"]),
+            from: ends.from,
             ends,
             rng,
-            initiator,
+            initiator: Initiator::AwaitCookie(state),
             responder: Responder::Idle,
+            has_waiver: true,
             initiator_trace: Vec::new(),
             responder_trace: Vec::new(),
             gate,
-        };
-        if vector["r0_cookie_secret"] == 0 {
-            pair.rotate();
         }
-        pair
     }
 
     /// The gate draws its current secret.
     pub(crate) fn rotate(&mut self) {
-        self.gate.rotate(self.gate.next_rotation(), &mut self.rng);
+        self.gate.rotate(self.gate.next_rotation(), self.rng.as_mut());
     }
 
     /// What the initiator sends first.
@@ -119,7 +114,7 @@ impl Pair {
         match datagram.kind {
             MessageType::I0 => Ok(Event::Send(vec![self.gate.answer_i0(self.from, datagram)?])),
             MessageType::I1 => self.i1(datagram),
-            _ => self.i2(datagram),
+            MessageType::R0 | MessageType::R1 | MessageType::I2 | MessageType::R2 => self.i2(datagram),
         }
     }
 
@@ -144,8 +139,8 @@ impl Pair {
         let opened = open_i1(&responder.me, &static_eks, &|fp| ends.find_initiator(fp), whole)?;
         let peer = ends.find_initiator(opened.fp()).unwrap();
         let ratchet = responder.ratchet.select(&opened.terms().ratchet_ids);
-        let index = SessionIndex::new(self.rng.index("responder_index")).unwrap();
-        let state = opened.create_r1(&responder.me, &peer, &responder.stated(), ratchet, index, &mut self.rng)?;
+        let state =
+            opened.create_r1(&responder.me, &peer, &responder.stated(), ratchet, responder.index, self.rng.as_mut())?;
         let datagrams = state.datagrams().to_vec();
         self.responder = Responder::AwaitI2(Box::new(state));
         Ok(Event::Send(datagrams))
@@ -162,7 +157,7 @@ impl Pair {
         };
         let opened = state.accept_i2(datagram)?;
         let (answers, waiver) = (self.ends.answers(), self.ends.responder.waiver(opened.agreed()));
-        let made = opened.create_r2(answers, waiver, &mut self.rng);
+        let made = opened.create_r2(answers, waiver, self.rng.as_mut());
         let r2 = made.datagram.clone();
         let Responder::AwaitI2(state) = std::mem::replace(&mut self.responder, Responder::Idle) else {
             unreachable!("matched above")
@@ -189,10 +184,17 @@ impl Pair {
     /// Makes I1, the first one or a new one with a kept cookie, and begins the initiator's trace.
     pub(crate) fn create_i1(&mut self, cookie: &Cookie) -> Event {
         let (peer, initiator) = (self.ends.responder_keys(), &self.ends.initiator);
-        let index = SessionIndex::new(self.rng.index("initiator_index")).unwrap();
         let offers = initiator.ratchet.offers();
         self.initiator_trace.clear();
-        let state = AwaitR1::create(&initiator.me, &peer, index, cookie, &initiator.stated(), &offers, &mut self.rng);
+        let state = AwaitR1::create(
+            &initiator.me,
+            &peer,
+            initiator.index,
+            cookie,
+            &initiator.stated(),
+            &offers,
+            self.rng.as_mut(),
+        );
         let state = state.unwrap();
         let datagrams = state.datagrams().to_vec();
         self.initiator = Initiator::AwaitR1(Box::new(state));
@@ -216,10 +218,10 @@ impl Pair {
         let Some(keys) = keys else { return Ok(Event::Silence) };
         if keys.ratchet() == RatchetUse::RequiredLost {
             self.initiator = Initiator::RatchetLost;
-            assert!(keys.create_i2(self.ends.offers(), &mut self.rng).is_none());
+            assert!(keys.create_i2(self.ends.offers(), self.rng.as_mut()).is_none());
             return Ok(Event::NoSession("RATCHET_LOST".to_owned()));
         }
-        let state = keys.create_i2(self.ends.offers(), &mut self.rng).unwrap();
+        let state = keys.create_i2(self.ends.offers(), self.rng.as_mut()).unwrap();
         let i2 = state.datagram().to_vec();
         self.initiator = Initiator::AwaitR2(Box::new(state));
         Ok(Event::Send(vec![i2]))
@@ -228,7 +230,8 @@ impl Pair {
     fn r2(&mut self, datagram: &HandshakeDatagram<'_>) -> Result<Event, Refusal> {
         let Initiator::AwaitR2(state) = &self.initiator else { panic!("not waiting for R2") };
         let policy = state.agreed().policy;
-        let outcome = state.accept_r2(datagram, self.ends.initiator.waiver(state.agreed()))?;
+        let waiver = self.ends.initiator.waiver(state.agreed()).filter(|_| self.has_waiver);
+        let outcome = state.accept_r2(datagram, waiver)?;
         let event = match &outcome {
             R2Outcome::Established(_) => Event::Established,
             R2Outcome::Mismatch { sources, key_ids } => {
@@ -243,4 +246,9 @@ impl Pair {
         self.initiator = Initiator::Done(Box::new(outcome));
         Ok(event)
     }
+}
+
+/// Numbers of sources.
+pub(crate) fn source_numbers(sources: impl Iterator<Item = SourceId>) -> Vec<u8> {
+    sources.map(SourceId::number).collect()
 }
