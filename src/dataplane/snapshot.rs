@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::dataplane::routes::Routes;
 use crate::dataplane::traffic::{Traffic, Unclaimed};
 use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+pub use crate::session::keyring::Standing;
 use crate::types::id::{PeerId, SessionIndex};
 use crate::types::time::Instant;
 
@@ -25,17 +26,6 @@ pub struct Sealing {
     pub epoch: Arc<SealEpoch>,
     /// Nothing is sealed from this instant on, even if the engine stands still.
     pub until: Instant,
-}
-
-/// Where a receive epoch stands (PROTOCOL 2.9 "Hitless").
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Made, but nothing of the other end opened under it yet.
-    Unconfirmed,
-    /// The newest confirmed one. Only it moves the endpoint.
-    Current,
-    /// Older than the current one.
-    Previous,
 }
 
 /// An epoch that packets of a peer may come under.

@@ -2,4 +2,5 @@
 
 pub mod epoch;
 pub mod fast_rekey;
+pub mod keyring;
 pub mod replay;

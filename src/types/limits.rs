@@ -139,3 +139,74 @@ pub const PADDING_BYTES: usize = 16;
 pub const OLD_EPOCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Least time between two reports that a peer's endpoint moved: the engine publishes the new one long before.
 pub const ROAM_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Inner packets of a peer that wait for its first epoch: a TCP handshake's worth, not a buffer.
+pub const STAGING_PACKETS_MAX: usize = 64;
+/// Receive epochs of a peer (PROTOCOL 2.9): current, unconfirmed and previous ones.
+pub const RECEIVE_EPOCHS_MAX: usize = 6;
+/// Unconfirmed epochs of a peer (PROTOCOL 2.9).
+pub const UNCONFIRMED_EPOCHS_MAX: usize = 2;
+/// How long a previous epoch opens what is still on the way (PROTOCOL 2.9).
+pub const EPOCH_OVERLAP: Duration = Duration::from_secs(15);
+/// The control side's lane of the counter (PROTOCOL 2.9).
+pub const CONTROL_LANE: u8 = 0;
+/// An epoch is rejected so long after its rekey was due (PROTOCOL 2.9).
+pub const REJECT_AFTER_FAST: Duration = Duration::from_secs(120);
+/// A session ends so long after its full handshake was due (PROTOCOL 2.9).
+pub const REJECT_AFTER_FULL: Duration = Duration::from_secs(180);
+/// A session whose end HOLDOVER deferred lives so long after it (PROTOCOL 2.8a).
+pub const SESSION_AFTER_HOLDOVER: Duration = Duration::from_secs(120);
+/// The responder's full handshake comes so much later than the initiator's (PROTOCOL 2.6).
+pub const FULL_TURN: Duration = Duration::from_secs(10);
+/// Spread of the regular full handshakes of many peers.
+pub const FULL_JITTER: Duration = Duration::from_secs(1);
+/// Life of an attempt after its last progress (PROTOCOL 2.6).
+pub const ATTEMPT_LIFE: Duration = Duration::from_secs(30);
+/// Life of an attempt that only sent I0 (PROTOCOL 2.6).
+pub const ATTEMPT_UNANSWERED_LIFE: Duration = Duration::from_secs(90);
+/// Pause between I0 after 15 s (PROTOCOL 2.6).
+pub const RESEND_I0_LATE: Duration = Duration::from_secs(5);
+/// Spread of every resend (PROTOCOL 2.6).
+pub const RESEND_JITTER: Duration = Duration::from_millis(300);
+/// New I1 of an attempt after a late R0 (PROTOCOL 2.4).
+pub const COOKIE_RENEWALS_MAX: u32 = 3;
+/// I2 and FR1 leave at the latest so long after R1 or the start of the rekey (PROTOCOL 2.5).
+pub const GATHER_DEADLINE: Duration = Duration::from_secs(10);
+/// A secondary waits at most so long for the primary's handshake (PROTOCOL 2.6).
+pub const PARKING_MAX: Duration = Duration::from_secs(10);
+/// An own attempt answered within this span goes before the other end's (PROTOCOL 2.6).
+pub const ANSWERED_RECENTLY: Duration = Duration::from_secs(5);
+/// No own attempt starts so soon after answering an I1 (PROTOCOL 2.6).
+pub const ANSWER_QUIET: Duration = Duration::from_secs(5);
+/// The secondary's attempts without a session start so much later (PROTOCOL 2.6).
+pub const SECONDARY_PAUSE: Duration = Duration::from_secs(5);
+/// The primary waits so long for its own R2 before it gives way to the other end's I2 (PROTOCOL 2.6 c).
+pub const R2_PATIENCE: Duration = Duration::from_secs(6);
+/// Pending responder states of a peer, one more for the known address (PROTOCOL 2.4).
+pub const PENDING_ANSWERS_MAX: usize = 8;
+/// Life of a pending responder state after R1 (PROTOCOL 2.4).
+pub const PENDING_LIFE: Duration = Duration::from_secs(30);
+/// Life of a pending responder state from the accepted I2 (PROTOCOL 2.4).
+pub const PENDING_UNCONFIRMED_LIFE: Duration = Duration::from_secs(100);
+/// A pending state makes room for another only when it is at least so old (PROTOCOL 2.4).
+pub const PENDING_MIN_AGE: Duration = Duration::from_secs(5);
+/// A full handshake starts as well so long after the first FR1 (PROTOCOL 2.8).
+pub const FR1_FULL_AFTER: Duration = Duration::from_secs(15);
+/// A new try of a fast rekey starts so long after the first FR1 (PROTOCOL 2.8).
+pub const FR1_TRY_AFTER: Duration = Duration::from_secs(60);
+/// An undecided I2 keeps fast rekeys away for at most this long (PROTOCOL 2.8).
+pub const UNDECIDED_I2_MAX: Duration = Duration::from_secs(15);
+/// PLEASE_REKEY is repeated so often (PROTOCOL 2.8).
+pub const PLEASE_REKEY_INTERVAL: Duration = Duration::from_secs(5);
+/// Copies of CLOSE that a blocking end sends (PROTOCOL 2.8a).
+pub const CLOSE_COPIES: u32 = 3;
+/// Time between the copies of CLOSE (PROTOCOL 2.8a).
+pub const CLOSE_INTERVAL: Duration = Duration::from_millis(100);
+/// A peer counts as gone after so long without anything authentic (PROTOCOL 2.9).
+pub const DEAD_PEER_AFTER: Duration = Duration::from_secs(25);
+/// An end that received and sent nothing for so long sends an empty packet (PROTOCOL 2.9).
+pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
+/// The engine looks at what the pumps counted this often: the resolution of keepalives and of DOWN.
+pub const PULSE_INTERVAL: Duration = Duration::from_secs(1);
+/// An alarm that strangers can cause is raised at most this often.
+pub const ALARM_INTERVAL: Duration = Duration::from_secs(10);

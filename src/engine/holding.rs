@@ -1,0 +1,234 @@
+//! The policy of one peer at work: the clock, the waiver, BLOCKED, and the state that is shown (PROTOCOL 2.8a).
+
+use std::time::Duration;
+
+use super::chain::EpochFacts;
+use super::desk::Desk;
+use super::output::{Alarm, EventKind, Now, State, StateFile};
+use super::peer::Peer;
+use super::replies::is_short;
+use crate::dataplane::seal::seal_record;
+use crate::handshake::terms::LocalTerms;
+use crate::keys::clock::{from_clock_field, limit};
+use crate::keys::policy::{Exchange, LeftSeconds, QkdWaiver, waive};
+use crate::session::epoch::EpochTag;
+use crate::session::keyring::{KeptEpoch, Standing};
+use crate::types::id::{KeyId, SourceId, SourceMask};
+use crate::types::limits::{CLOSE_COPIES, CLOSE_INTERVAL, CONTROL_LANE, REJECT_AFTER_FULL, SESSION_AFTER_HOLDOVER};
+use crate::types::policy::{QkdPolicy, Reason};
+use crate::types::terms::Agreed;
+use crate::types::time::Instant;
+use crate::wire::control;
+use crate::wire::transport::RecordKind;
+
+/// The deadline spares only an epoch that is not short and not yet confirmed: it is the way back (PROTOCOL 2.8a).
+fn survives_deadline(epoch: &KeptEpoch<EpochFacts>) -> bool {
+    epoch.standing == Standing::Unconfirmed && !epoch.facts.short
+}
+
+impl Peer {
+    /// What this end says of itself in a handshake.
+    pub(super) fn own_terms(&self, now: Instant) -> LocalTerms {
+        let ratchet = self.keys.ratchet.wire_policy(self.setup.ratchet);
+        self.setup.terms(ratchet, self.keys.clock.to_wire(now))
+    }
+
+    /// The waiver for a short epoch, if the policy allows one now.
+    pub(super) fn waiver(&self, now: Instant, agreed: &Agreed, exchange: Exchange) -> Option<QkdWaiver> {
+        let left = self
+            .keys
+            .clock
+            .remaining(now)
+            .unwrap_or_else(|| limit(agreed.policy, agreed.hold_last, agreed.degrade_for));
+        waive(agreed.policy, exchange, left)
+    }
+
+    /// Starts the clock if it does not run: the first short handshake or fast rekey.
+    pub(super) fn start_clock(&mut self, now: Now, agreed: &Agreed, desk: &mut Desk) {
+        if agreed.policy == QkdPolicy::Off || self.keys.clock.is_running() {
+            return;
+        }
+        self.keys.clock.start(now.at, limit(agreed.policy, agreed.hold_last, agreed.degrade_for));
+        if let Some(left) = from_clock_field(agreed.clock) {
+            self.keys.clock.tighten(now.at, left);
+        }
+        if agreed.policy == QkdPolicy::Required {
+            for chain in &mut self.keys.chains {
+                chain.dates.ends_at = None;
+            }
+        }
+        desk.changed = true;
+        self.block_if_run_out(now, desk);
+    }
+
+    /// The same, if so many mixed keys are too few.
+    pub(super) fn start_clock_if_short(&mut self, now: Now, agreed: &Agreed, keys: u8, desk: &mut Desk) {
+        if is_short(agreed, keys) {
+            self.start_clock(now, agreed, desk);
+        }
+    }
+
+    /// What remains at the peer only tightens a running clock.
+    pub(super) fn tighten_clock(&mut self, now: Now, left: LeftSeconds, desk: &mut Desk) {
+        if self.keys.clock.is_running() {
+            self.keys.clock.tighten(now.at, left);
+            desk.changed = true;
+            self.block_if_run_out(now, desk);
+        }
+    }
+
+    /// What an authentic I1 or R1 says of the other end's policy and clock.
+    pub(super) fn note_peer_terms(&mut self, now: Now, policy: QkdPolicy, clock: u16, desk: &mut Desk) {
+        if policy != self.setup.policy.qkd && self.tally.peer_policy != Some(policy) {
+            desk.tell(self.id, EventKind::PolicyDiffers);
+        }
+        self.tally.peer_policy = Some(policy);
+        if let Some(left) = from_clock_field(clock) {
+            self.tighten_clock(now, left, desk);
+        }
+    }
+
+    /// A confirmed epoch with enough keys ends the clock.
+    pub(super) fn clear_clock_if_kept(&mut self, now: Now, tag: EpochTag, desk: &mut Desk) {
+        let kept = self.keys.ring.find(tag).is_some_and(|epoch| !epoch.facts.short);
+        if !kept || !self.keys.clock.is_running() {
+            return;
+        }
+        self.keys.clock.clear();
+        let full = self.setup.policy.full;
+        for chain in &mut self.keys.chains {
+            // HOLDOVER deferred the session's end (PROTOCOL 2.8a).
+            chain.dates.ends_at.get_or_insert_with(|| {
+                (chain.dates.born + full + REJECT_AFTER_FULL).max(now.at + SESSION_AFTER_HOLDOVER)
+            });
+        }
+        desk.changed = true;
+    }
+
+    pub(super) fn clock_has_run_out(&self, now: Instant) -> bool {
+        self.keys.clock.is_expired(now)
+    }
+
+    fn block_if_run_out(&mut self, now: Now, desk: &mut Desk) {
+        if self.clock_has_run_out(now.at) {
+            self.block(now, desk);
+        }
+    }
+
+    /// Fails closed: CLOSE three times, then all keys go but an unconfirmed epoch that is not short (PROTOCOL 2.8a).
+    pub(super) fn block(&mut self, now: Now, desk: &mut Desk) {
+        self.seal_close(now);
+        let gone = self.keys.ring.take_if(|epoch| !survives_deadline(epoch));
+        self.drop_empty_chains();
+        self.forget_epochs(gone, desk);
+        drop(self.link.staged.take());
+        self.after_loss(now, desk);
+        desk.changed = true;
+    }
+
+    /// Seals CLOSE under the epoch that seals, each copy its own counter, to leave one after the other.
+    pub(super) fn seal_close(&mut self, now: Now) {
+        let (Some(to), Some(epoch)) = (self.link.endpoint, self.keys.ring.sealing()) else { return };
+        for copy in 0..CLOSE_COPIES {
+            if let Ok(bytes) = seal_record(&epoch.seal, CONTROL_LANE, RecordKind::Control, &[control::CLOSE]) {
+                self.link.leaving.push_back((now.at + CLOSE_INTERVAL * copy, to, bytes));
+            }
+        }
+    }
+
+    /// Whether there is an epoch that the deadline ends.
+    fn has_keys_to_lose(&self) -> bool {
+        self.keys.ring.iter().any(|epoch| !survives_deadline(epoch))
+    }
+
+    /// When the clock runs out, or its remaining time is next written.
+    pub(super) fn next_policy_deadline(&self) -> Option<Instant> {
+        let stops = self.keys.clock.runs_out_at().filter(|_| self.has_keys_to_lose());
+        [stops, self.keys.clock.next_write()].into_iter().flatten().min()
+    }
+
+    pub(super) fn on_policy_time(&mut self, now: Now, desk: &mut Desk) {
+        if self.clock_has_run_out(now.at) && self.has_keys_to_lose() {
+            self.block(now, desk);
+        }
+        if self.keys.clock.next_write().is_some_and(|due| due <= now.at) {
+            self.write_clock(now, desk);
+        }
+    }
+
+    pub(super) fn write_clock(&mut self, now: Now, desk: &mut Desk) {
+        let bytes = self.keys.clock.write(now.at);
+        desk.store(self.id, StateFile::Clock, bytes);
+    }
+
+    /// Before a stop: exactly what remains, if the clock runs.
+    pub(super) fn write_clock_exactly(&mut self, now: Now, desk: &mut Desk) {
+        if self.keys.clock.is_running() {
+            let bytes = self.keys.clock.stop_bytes(now.at);
+            desk.store(self.id, StateFile::Clock, bytes);
+        }
+    }
+
+    /// When the epoch under `tag` may seal and open until: its own limit, and the policy's (PROTOCOL 2.8a "Deadline").
+    pub(super) fn until(&self, epoch: &KeptEpoch<EpochFacts>) -> Instant {
+        let chain = self.keys.chains.iter().find(|chain| chain.session == epoch.tag.session);
+        let session = chain.and_then(|chain| chain.dates.ends_at).unwrap_or(Instant::FAR_FUTURE);
+        let clock = self.keys.clock.runs_out_at().filter(|_| !survives_deadline(epoch)).unwrap_or(Instant::FAR_FUTURE);
+        epoch.reject_at.min(session).min(clock)
+    }
+
+    /// The word that `status` shows.
+    pub(super) fn state(&self, now: Instant) -> State {
+        if self.is_down(now) {
+            return State::Down;
+        }
+        let clock = self.keys.clock.is_running();
+        let policy = self.chain().map(|chain| chain.agreed.policy);
+        match (self.keys.ring.sealing(), policy) {
+            (Some(_), Some(QkdPolicy::Off)) => State::Off,
+            (Some(_), Some(QkdPolicy::Required)) if clock => State::Holdover,
+            (Some(_), Some(QkdPolicy::Preferred)) if clock => State::Degraded,
+            (Some(_), Some(QkdPolicy::Required | QkdPolicy::Preferred)) => State::Hybrid,
+            (Some(_), None) | (None, _) if clock => State::Blocked,
+            (Some(_), None) | (None, _) => State::Holding,
+        }
+    }
+
+    /// Tells of a change of state.
+    pub(super) fn tell_state(&mut self, now: Now, desk: &mut Desk) {
+        let to = self.state(now.at);
+        let from = self.tally.shown.replace(to).unwrap_or(State::Holding);
+        if from != to {
+            desk.changed = true;
+            desk.tell(self.id, EventKind::State { from, to });
+        }
+    }
+
+    /// Two KMEs gave different keys: those sources count as failed for a while (PROTOCOL 2.5).
+    pub(super) fn note_mismatch(
+        &mut self,
+        now: Now,
+        sources: SourceMask,
+        key_ids: &[(SourceId, KeyId)],
+        desk: &mut Desk,
+    ) {
+        for source in sources.iter() {
+            self.keys.rules.probes.mismatch(now.at, source);
+        }
+        let name = |source| (source, key_ids.iter().find(|(of, _)| *of == source).map(|(_, id)| id.clone()));
+        let keys = sources.iter().map(name).collect();
+        self.alarm(now, Alarm::QkdMismatch { keys }, desk);
+    }
+
+    /// Tells of sources that failed at this end.
+    pub(super) fn tell_failures(&mut self, failures: &[(SourceId, Reason)], desk: &mut Desk) {
+        for (source, reason) in failures {
+            desk.tell(self.id, EventKind::SourceFailed { source: *source, reason: *reason, text: String::new() });
+        }
+    }
+
+    /// What remains, for `status`; `None` while the clock does not run or has no end.
+    pub(super) fn deadline(&self, now: Instant) -> Option<Duration> {
+        self.keys.clock.runs_out_at().map(|at| at.since(now))
+    }
+}

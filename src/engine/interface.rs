@@ -1,0 +1,182 @@
+//! One interface with all its peers: what is fed in, what is drained, and one timer.
+
+use std::sync::Arc;
+
+use super::desk::Desk;
+use super::door::Door;
+use super::output::{Command, Now, Output, StoreId};
+use super::peer::{Exchanges, Link, Pace, Peer, PeerState, Tally};
+use super::rules::KeyRules;
+use super::setup::{EngineSetup, PeerSetup, Restored};
+use super::staging::Staging;
+use super::status::PeerStatus;
+use crate::dataplane::report::PumpEvent;
+use crate::dataplane::routes::Routes;
+use crate::dataplane::traffic::{Traffic, Unclaimed};
+use crate::keys::budget::RequestBudget;
+use crate::keys::clock::PolicyClock;
+use crate::keys::fitness::FitTests;
+use crate::keys::ratchet::RatchetStore;
+use crate::keys::request::KeyDelivery;
+use crate::session::keyring::Keyring;
+use crate::types::id::PeerId;
+use crate::types::limits::{EPOCH_OVERLAP, PULSE_INTERVAL};
+use crate::types::secret::Secret;
+use crate::types::time::Instant;
+
+/// One interface with all its peers.
+pub struct Engine {
+    pub(super) desk: Desk,
+    pub(super) peers: Vec<Peer>,
+    routes: Arc<Routes>,
+    unclaimed: Arc<Unclaimed>,
+    pub(super) door: Door,
+}
+
+impl Engine {
+    /// Starts: the first attempt of every peer with an endpoint is due at once.
+    pub fn new(setup: EngineSetup, now: Now) -> Self {
+        let EngineSetup { me, peers, restored, rng, aead } = setup;
+        let mut desk = Desk::new(me, rng, aead);
+        let door = Door::new(now, &mut desk);
+        let prefixes = |(at, peer): (usize, &PeerSetup)| {
+            let id = PeerId(at as u16);
+            peer.allowed_ips.iter().map(move |prefix| (*prefix, id)).collect::<Vec<_>>()
+        };
+        let routes = Arc::new(Routes::new(peers.iter().enumerate().flat_map(prefixes)));
+        let mut restored = restored.into_iter();
+        let peers = peers
+            .into_iter()
+            .enumerate()
+            .map(|(at, peer)| new_peer(PeerId(at as u16), peer, restored.next().unwrap_or_default(), now, &mut desk))
+            .collect();
+        let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), door };
+        engine.finish(now);
+        engine
+    }
+
+    /// Something a pump saw.
+    pub fn handle_pump(&mut self, now: Now, event: PumpEvent) {
+        self.on_pump(now, event);
+        self.finish(now);
+    }
+
+    /// A key source answered.
+    pub fn handle_keys(&mut self, now: Now, delivery: KeyDelivery) {
+        let desk = &mut self.desk;
+        if let Some(peer) = self.peers.get_mut(usize::from(delivery.peer.0)) {
+            peer.on_delivery(now, delivery, desk);
+        }
+        self.finish(now);
+    }
+
+    /// A write is done, or has failed.
+    pub fn handle_stored(&mut self, now: Now, id: StoreId, ok: bool) {
+        for peer in &mut self.peers {
+            peer.on_attempt_stored(now, id, ok, &mut self.desk);
+            peer.on_answer_stored(now, id, ok, &mut self.desk);
+        }
+        self.finish(now);
+    }
+
+    /// An operator asks for something.
+    pub fn handle_command(&mut self, now: Now, command: Command) {
+        match command {
+            Command::Rekey(which) => {
+                for peer in self.peers.iter_mut().filter(|peer| which.is_none_or(|id| id == peer.id)) {
+                    peer.rekey_now(now);
+                }
+            }
+            Command::Stop => {
+                for peer in &mut self.peers {
+                    peer.stop(now, &mut self.desk);
+                }
+            }
+        }
+        self.finish(now);
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.door.tick(now, &mut self.desk);
+        for peer in &mut self.peers {
+            if peer.next_deadline(now.at).is_some_and(|due| due <= now.at) {
+                peer.on_time(now, &mut self.desk);
+            }
+        }
+        self.finish(now);
+    }
+
+    /// The next effect; `None` when all have been taken.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.desk.pop()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self, now: Now) -> Option<Instant> {
+        let peers = self.peers.iter().filter_map(|peer| peer.next_deadline(now.at)).min();
+        [Some(self.door.gate.next_rotation()), peers].into_iter().flatten().min()
+    }
+
+    /// All peers, in the order of the configuration.
+    pub fn status(&self, now: Now) -> Vec<PeerStatus> {
+        self.peers.iter().map(|peer| peer.status(now)).collect()
+    }
+
+    /// Datagrams refused before a peer was known, by reason.
+    pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        self.door.refusals.iter().map(|(name, count)| (*name, *count))
+    }
+
+    /// Tells of changed states and publishes what changed.
+    fn finish(&mut self, now: Now) {
+        for peer in &mut self.peers {
+            peer.tell_state(now, &mut self.desk);
+        }
+        if std::mem::take(&mut self.desk.changed) {
+            let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
+            self.desk.push(Output::Publish(Arc::new(snapshot)));
+        }
+    }
+}
+
+fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &mut Desk) -> Peer {
+    let file = |bytes: &Option<crate::types::secret::SecretBytes>| bytes.as_ref().map(|bytes| bytes.expose().to_vec());
+    let fit = FitTests::new(Secret::filled(|key| desk.rng.secret("fit", key)));
+    let budget = RequestBudget::from_file(file(&restored.budget).as_deref(), setup.policy.rekey, now.at);
+    let (clock, _) = PolicyClock::from_file(now.at, file(&restored.clock).as_deref());
+    let ratchet = RatchetStore::from_file(restored.ratchet.as_ref().map(|bytes| bytes.expose()));
+    let keys = PeerState {
+        rules: KeyRules::new(fit, budget),
+        ratchet,
+        clock,
+        ring: Keyring::new(EPOCH_OVERLAP),
+        chains: Vec::new(),
+    };
+    let link = Link {
+        endpoint: None,
+        traffic: Arc::new(Traffic::default()),
+        staged: Staging::default(),
+        leaving: std::collections::VecDeque::new(),
+        confirming: None,
+        last_sent: None,
+        last_authentic: None,
+    };
+    let pace = Pace {
+        missed_since: Some(now.at),
+        first_attempt: true,
+        failed_attempts: 0,
+        not_before: now.at,
+        answered_at: None,
+        trying_since: None,
+        full_due: None,
+        rekey_due: None,
+        rekey_not_before: now.at,
+        please_rekey: None,
+        next_pulse: now.at + PULSE_INTERVAL,
+        use_configured: true,
+    };
+    let is_primary = desk.me.fp() > setup.public.fp();
+    let exchanges = Exchanges::default();
+    Peer { id, setup, is_primary, keys, exchanges, link, pace, tally: Tally::default() }
+}

@@ -1,0 +1,87 @@
+//! The ratchet of one peer at work: what is offered, stored before it is relied on, and confirmed (PROTOCOL 2.7).
+
+use super::desk::Desk;
+use super::output::{Alarm, Now, StateFile, StoreId};
+use super::peer::Peer;
+use crate::handshake::terms::{NewSession, RatchetId};
+use crate::keys::ratchet::{RatchetEntry, RatchetStore};
+use crate::types::policy::RatchetPolicy;
+use crate::types::secret::Secret;
+
+/// Everything there is, newest first; nothing if the ratchet is off.
+pub(super) fn offers_of(store: &RatchetStore, policy: RatchetPolicy) -> Vec<(RatchetId, &Secret<32>)> {
+    if policy == RatchetPolicy::Off { Vec::new() } else { store.offers() }
+}
+
+impl Peer {
+    pub(super) fn uses_ratchet(&self) -> bool {
+        self.setup.ratchet != RatchetPolicy::Off
+    }
+
+    /// What an I1 offers.
+    pub(super) fn ratchet_offers(&self) -> Vec<(RatchetId, &Secret<32>)> {
+        offers_of(&self.keys.ratchet, self.setup.ratchet)
+    }
+
+    /// Stores the secret of a new session, if the ratchet is used; the session waits for the write.
+    pub(super) fn keep_ratchet_of(&mut self, now: Now, session: &NewSession, desk: &mut Desk) -> Option<StoreId> {
+        if !self.uses_ratchet() {
+            return None;
+        }
+        match session.ratchet_used {
+            Some(id) => drop(self.keys.ratchet.seeded_with(id)),
+            None => self.alarm_if_lost(now, session, desk),
+        }
+        let (id, rs) = (session.rs.id, session.rs.rs.duplicate());
+        drop(self.keys.ratchet.store(RatchetEntry { id, rs, when: now.unix, role: session.role }));
+        Some(self.write_ratchet(desk))
+    }
+
+    /// Under `prefer` a session without a common entry goes on, visibly; the first one ever is no loss.
+    fn alarm_if_lost(&mut self, now: Now, session: &NewSession, desk: &mut Desk) {
+        let other_uses_it = session.peer_terms.ratchet_policy != RatchetPolicy::Off;
+        if other_uses_it && !self.keys.ratchet.is_empty() {
+            self.alarm(now, Alarm::RatchetLost, desk);
+        }
+    }
+
+    /// The handshake was seeded with this entry: it is common to both ends.
+    pub(super) fn ratchet_seeded(&mut self, id: [u8; 8], desk: &mut Desk) {
+        drop(self.keys.ratchet.seeded_with(id));
+        self.write_ratchet(desk);
+        self.drop_displaced_sessions(desk);
+    }
+
+    /// The session's own entry is common to both ends: its first packet opened.
+    pub(super) fn ratchet_confirmed(&mut self, id: [u8; 8], desk: &mut Desk) {
+        drop(self.keys.ratchet.confirm(id));
+        self.write_ratchet(desk);
+        self.drop_displaced_sessions(desk);
+    }
+
+    fn write_ratchet(&mut self, desk: &mut Desk) -> StoreId {
+        desk.store(self.id, StateFile::Ratchet, self.keys.ratchet.to_bytes())
+    }
+
+    /// The file could not be written: `require` stops, `prefer` goes on with an alarm.
+    pub(super) fn may_go_on_unwritten(&mut self, now: Now, session: &NewSession, desk: &mut Desk) -> bool {
+        self.alarm(now, Alarm::RatchetNotWritten, desk);
+        let strict = |policy| matches!(policy, RatchetPolicy::Require | RatchetPolicy::RequireOpen);
+        !strict(self.setup.ratchet) && !strict(session.peer_terms.ratchet_policy)
+    }
+
+    /// An unconfirmed session whose ratchet entry has been displaced goes with it.
+    pub(super) fn drop_displaced_sessions(&mut self, desk: &mut Desk) {
+        let ratchet = &self.keys.ratchet;
+        let lost = |id: &Option<[u8; 8]>| id.is_some_and(|id| !ratchet.has(id));
+        let chains = &mut self.keys.chains;
+        let dropped: Vec<u32> = chains
+            .extract_if(.., |chain| !chain.dates.confirmed && lost(&chain.layers.rs_id))
+            .map(|chain| chain.session)
+            .collect();
+        if !dropped.is_empty() {
+            let gone = self.keys.ring.take_if(|epoch| dropped.contains(&epoch.tag.session));
+            self.forget_epochs(gone, desk);
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! The rules that keys and requests of one peer pass through: seen table, fitness, budget, probe times (PROTOCOL 2.5, 2.8a).
+
+use super::desk::Desk;
+use super::output::StateFile;
+use crate::keys::budget::RequestBudget;
+use crate::keys::fitness::FitTests;
+use crate::keys::probe::ProbeTimes;
+use crate::keys::request::DeliveredKey;
+use crate::keys::seen::SeenTable;
+use crate::types::id::{PeerId, SourceId};
+use crate::types::policy::Reason;
+use crate::types::time::Instant;
+
+/// One peer's rules about keys.
+pub(super) struct KeyRules {
+    pub(super) seen: SeenTable,
+    pub(super) probes: ProbeTimes,
+    fit: FitTests,
+    budget: RequestBudget,
+}
+
+impl KeyRules {
+    pub(super) fn new(fit: FitTests, budget: RequestBudget) -> Self {
+        Self { seen: SeenTable::new(), probes: ProbeTimes::new(), fit, budget }
+    }
+
+    /// One token for one set of keys; what is left is written down, so that a restart gives none back.
+    pub(super) fn take_token(&mut self, now: Instant, peer: PeerId, desk: &mut Desk) -> bool {
+        let taken = self.budget.take(now);
+        if taken {
+            desk.store(peer, StateFile::Budget, self.budget.to_bytes());
+        }
+        taken
+    }
+
+    /// When the next token comes.
+    pub(super) fn next_token(&self, now: Instant) -> Instant {
+        self.budget.next(now)
+    }
+
+    /// Whether a delivered key may be used: size, fitness, and, for a new key, a key_ID that was not seen before.
+    pub(super) fn admit(&mut self, source: SourceId, key: &DeliveredKey, is_new: bool) -> Result<(), Reason> {
+        if is_new && !self.seen.insert(source, &key.key_id) {
+            return Err(Reason::SeenBefore);
+        }
+        self.fit.check(source, key)
+    }
+
+    /// Whether a source's own probe times allow a full handshake of ours now (PROTOCOL 2.8a).
+    pub(super) fn may_probe(&self, now: Instant) -> bool {
+        self.probes.all_due(now)
+    }
+}

@@ -1,0 +1,173 @@
+//! The epochs of one peer: which one seals, which ones open, and when each ends (PROTOCOL 2.9 "Hitless").
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use crate::types::id::SessionIndex;
+use crate::types::limits::{RECEIVE_EPOCHS_MAX, UNCONFIRMED_EPOCHS_MAX};
+use crate::types::time::Instant;
+
+/// Where an epoch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The other end has not yet shown that it has the keys.
+    Unconfirmed,
+    /// The newest confirmed one.
+    Current,
+    /// Opens what is still on the way, seals nothing.
+    Previous,
+}
+
+/// One epoch with its keys and facts of the caller's kind.
+pub struct KeptEpoch<F> {
+    /// Session and number.
+    pub tag: EpochTag,
+    /// Our data receiver index.
+    pub index: SessionIndex,
+    /// The receiving key and its windows.
+    pub open: Arc<OpenEpoch>,
+    /// The sending key and its counters.
+    pub seal: Arc<SealEpoch>,
+    /// When it was made.
+    pub born: Instant,
+    /// Nothing is sealed or opened from then on (PROTOCOL 2.9 "reject").
+    pub reject_at: Instant,
+    /// Where it stands.
+    pub standing: Standing,
+    /// When it stopped to be the one that seals, for a previous epoch.
+    retired_at: Instant,
+    /// Whatever else is known of it.
+    pub facts: F,
+}
+
+impl<F> KeptEpoch<F> {
+    /// A fresh, unconfirmed epoch.
+    pub fn new(
+        index: SessionIndex,
+        open: Arc<OpenEpoch>,
+        seal: Arc<SealEpoch>,
+        born: Instant,
+        reject_at: Instant,
+        facts: F,
+    ) -> Self {
+        let standing = Standing::Unconfirmed;
+        Self { tag: open.tag(), index, open, seal, born, reject_at, standing, retired_at: born, facts }
+    }
+
+    /// When a previous epoch ends: some time after the switch or the last packet under it, whichever is later.
+    fn ends_at(&self, overlap: Duration) -> Instant {
+        match self.standing {
+            Standing::Previous => self
+                .reject_at
+                .min(self.open.last_opened().map_or(self.retired_at, |last| last.max(self.retired_at)) + overlap),
+            Standing::Unconfirmed | Standing::Current => self.reject_at,
+        }
+    }
+}
+
+/// The epochs of one peer, oldest first.
+pub struct Keyring<F> {
+    epochs: Vec<KeptEpoch<F>>,
+    sealing: Option<EpochTag>,
+    overlap: Duration,
+}
+
+impl<F> Keyring<F> {
+    /// Empty; `overlap` is how long a previous epoch is kept for what is still on the way.
+    pub fn new(overlap: Duration) -> Self {
+        Self { epochs: Vec::new(), sealing: None, overlap }
+    }
+
+    /// All epochs, oldest first.
+    pub fn iter(&self) -> impl Iterator<Item = &KeptEpoch<F>> {
+        self.epochs.iter()
+    }
+
+    /// The epoch under a tag.
+    pub fn find(&self, tag: EpochTag) -> Option<&KeptEpoch<F>> {
+        self.epochs.iter().find(|epoch| epoch.tag == tag)
+    }
+
+    /// The epoch that seals.
+    pub fn sealing(&self) -> Option<&KeptEpoch<F>> {
+        self.find(self.sealing?)
+    }
+
+    /// Puts a new epoch among the unconfirmed and returns those it displaced.
+    pub fn add(&mut self, epoch: KeptEpoch<F>) -> Vec<KeptEpoch<F>> {
+        self.epochs.push(epoch);
+        self.epochs.sort_by_key(|epoch| epoch.tag);
+        let mut displaced = Vec::new();
+        let sealing = self.sealing;
+        while self.count(Standing::Unconfirmed) > UNCONFIRMED_EPOCHS_MAX {
+            displaced.extend(self.take_oldest(|e| e.standing == Standing::Unconfirmed && Some(e.tag) != sealing));
+        }
+        while self.epochs.len() > RECEIVE_EPOCHS_MAX {
+            let Some(oldest) = self.take_oldest(|e| e.standing == Standing::Previous) else { break };
+            displaced.push(oldest);
+        }
+        displaced
+    }
+
+    fn count(&self, standing: Standing) -> usize {
+        self.epochs.iter().filter(|epoch| epoch.standing == standing).count()
+    }
+
+    fn take_oldest(&mut self, which: impl Fn(&KeptEpoch<F>) -> bool) -> Option<KeptEpoch<F>> {
+        let at = self.epochs.iter().position(which)?;
+        Some(self.epochs.remove(at))
+    }
+
+    /// Seals under `tag` from here on, if it is newer than what seals; older epochs only open.
+    pub fn switch(&mut self, now: Instant, tag: EpochTag) -> bool {
+        if self.find(tag).is_none() || self.sealing.is_some_and(|sealing| sealing >= tag) {
+            return false;
+        }
+        self.sealing = Some(tag);
+        for epoch in self.epochs.iter_mut().filter(|epoch| epoch.tag < tag) {
+            if epoch.standing != Standing::Previous {
+                epoch.standing = Standing::Previous;
+                epoch.retired_at = now;
+            }
+        }
+        true
+    }
+
+    /// The other end has shown that it has the keys of `tag`. True the first time.
+    pub fn confirm(&mut self, now: Instant, tag: EpochTag) -> bool {
+        self.switch(now, tag);
+        let sealing = self.sealing;
+        let Some(epoch) = self.epochs.iter_mut().find(|epoch| epoch.tag == tag) else { return false };
+        let first = epoch.standing == Standing::Unconfirmed;
+        if first && sealing == Some(tag) {
+            epoch.standing = Standing::Current;
+        }
+        first
+    }
+
+    /// Takes out what has ended by `now`.
+    pub fn expire(&mut self, now: Instant) -> Vec<KeptEpoch<F>> {
+        let overlap = self.overlap;
+        self.take_if(|epoch| epoch.ends_at(overlap) <= now)
+    }
+
+    /// Takes out every epoch that `ends` says.
+    pub fn take_if(&mut self, ends: impl Fn(&KeptEpoch<F>) -> bool) -> Vec<KeptEpoch<F>> {
+        let taken: Vec<_> = self.epochs.extract_if(.., |epoch| ends(epoch)).collect();
+        if self.sealing().is_none() {
+            self.sealing = None;
+        }
+        taken
+    }
+
+    /// When [`expire`](Self::expire) next has something to do, as far as is known.
+    pub fn next_end(&self) -> Option<Instant> {
+        self.epochs.iter().map(|epoch| epoch.ends_at(self.overlap)).min()
+    }
+
+    /// Whether there is no epoch at all.
+    pub fn is_empty(&self) -> bool {
+        self.epochs.is_empty()
+    }
+}

@@ -1,0 +1,20 @@
+//! Two whole engines against each other on virtual time: loss, duplicates, restarts, KME answers of every kind, every policy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test says what is wrong by failing"
+)]
+#![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
+
+mod exchange;
+mod kme;
+mod kme_faults;
+mod life;
+mod patterns;
+mod policy;
+mod strangers;
+mod traffic;
+mod world;
