@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::kme::args::KmeCommand;
+
 /// Site tunnel keyed by QKD (ETSI GS QKD 014), ML-KEM-1024 and X25519 together.
 #[derive(Debug, Parser)]
 #[command(
@@ -74,6 +76,9 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Key management entities: look at one, fetch keys, or simulate a pair
+    #[command(subcommand)]
+    Kme(KmeCommand),
     /// Read a secret key file on standard input, print the public key file
     #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
     Pubkey,

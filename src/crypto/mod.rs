@@ -3,6 +3,7 @@
 pub mod aead;
 pub mod check_words;
 pub mod dh;
+pub mod digest;
 pub mod entropy;
 pub mod kdf;
 pub mod kem;

@@ -5,4 +5,7 @@ pub mod entropy;
 pub mod identity;
 pub mod keyfile;
 pub mod keyfile_error;
+pub mod kme_server;
+pub mod pki;
 pub mod source;
+pub mod tls;

@@ -1,0 +1,26 @@
+//! `plait kme`: look at a KME, fetch keys from it, or simulate a pair.
+
+pub mod args;
+
+mod cert;
+mod link;
+mod serve;
+
+use std::path::Path;
+
+use self::args::KmeCommand;
+use super::exit::{Exit, Failure, Outcome};
+
+/// Runs one of the verbs. Control sockets are in `run_dir`.
+pub(super) fn run(command: KmeCommand, run_dir: &Path) -> Outcome {
+    match command {
+        KmeCommand::Serve { file } => runtime()?.block_on(serve::run(&file, run_dir)),
+        KmeCommand::Cert(order) => cert::run(order),
+        KmeCommand::Link { name, order } => runtime()?.block_on(link::run(&name, order, run_dir)),
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    made.map_err(|error| Failure::new(Exit::Failure, format!("cannot start: {error}")))
+}

@@ -1,0 +1,160 @@
+//! One KME's HTTPS server: bounded connections, the caller's identity from its certificate, bounded bodies.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use crate::etsi014::v1::error::error_json;
+use crate::io::clock::Clock;
+use crate::io::entropy::OsEntropy;
+use crate::io::tls::leaf::Leaf;
+use crate::kme::api::{self, ApiRequest, ApiResponse, Verb};
+use crate::kme::pair::{Pair, Side};
+use crate::types::id::SaeId;
+use crate::types::secret::SecretBytes;
+
+/// Connections of one KME; the next one waits until one ends.
+const CONNECTIONS_MAX: usize = 256;
+/// A TLS handshake that takes longer is given up: it holds a connection and has proven nothing.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection without a whole request head for so long is closed; a client that polls each 30 s keeps it.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// A body that takes longer is given up.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Bytes of a body: 128 ids of the longest kind fit five times.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Header fields of a request.
+const HEADERS_MAX: usize = 64;
+/// Bytes of a request head.
+const HEAD_BYTES_MAX: usize = 16 * 1024;
+
+/// What both servers and the control socket share.
+pub(super) struct Shared {
+    pub(super) pair: Mutex<(Pair, OsEntropy)>,
+    pub(super) clock: Clock,
+}
+
+/// One KME of the pair.
+pub(super) struct Kme {
+    shared: Arc<Shared>,
+    side: Side,
+    acceptor: TlsAcceptor,
+    room: Arc<Semaphore>,
+}
+
+impl Kme {
+    pub(super) fn new(shared: Arc<Shared>, side: Side, tls: Arc<ServerConfig>) -> Self {
+        let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        Self { shared, side, acceptor: TlsAcceptor::from(tls), room }
+    }
+
+    /// Accepts connections until the pair stops; then all of them end.
+    pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
+        let mut connections = JoinSet::new();
+        loop {
+            let next = async {
+                let room = Arc::clone(&self.room).acquire_owned().await;
+                (room, listener.accept().await)
+            };
+            let (room, accepted) = tokio::select! {
+                _ = stopped.changed() => return,
+                Some(_) = connections.join_next() => continue,
+                next = next => next,
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let kme = Arc::clone(&self);
+                    connections.spawn(async move {
+                        kme.connection(stream).await;
+                        drop(room);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection was not accepted");
+                    // Out of file descriptors: accepting again at once would spin.
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self: Arc<Self>, stream: TcpStream) {
+        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => return tracing::debug!("a TLS handshake took too long"),
+        };
+        let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(|leaf| Leaf::read(leaf));
+        let caller = leaf.and_then(|leaf| leaf.common_name).and_then(|cn| SaeId::new(&cn));
+        let service = hyper::service::service_fn(move |request| {
+            let (kme, caller) = (Arc::clone(&self), caller.clone());
+            async move { Ok::<_, Infallible>(kme.answer(caller, request).await) }
+        });
+        let mut http = hyper::server::conn::http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_headers(HEADERS_MAX);
+        http.max_buf_size(HEAD_BYTES_MAX);
+        if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
+            tracing::debug!(%error, "a connection ended");
+        }
+    }
+
+    async fn answer(&self, caller: Option<SaeId>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let Some(caller) = caller else {
+            return error(StatusCode::UNAUTHORIZED, "the client certificate has no CN that names a SAE");
+        };
+        let (head, body) = request.into_parts();
+        let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, BODY_BYTES_MAX).collect()).await {
+            Ok(Ok(body)) => body.to_bytes(),
+            Ok(Err(reason)) if reason.is::<http_body_util::LengthLimitError>() => {
+                return error(StatusCode::PAYLOAD_TOO_LARGE, "the body is longer than 64 KiB");
+            }
+            Ok(Err(_)) => return error(StatusCode::BAD_REQUEST, "the body ends early"),
+            Err(_) => return error(StatusCode::REQUEST_TIMEOUT, "the body took longer than 10 s"),
+        };
+        let verb = match head.method {
+            Method::GET => Verb::Get,
+            Method::POST => Verb::Post,
+            _ => Verb::Other,
+        };
+        let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
+        let request = ApiRequest { caller: &caller, verb, path, query, body: &body };
+        let answered = {
+            let mut held = self.shared.pair.lock().unwrap_or_else(PoisonError::into_inner);
+            let (pair, entropy) = &mut *held;
+            api::answer(pair, self.shared.clock.now(), self.side, &request, entropy)
+        };
+        tracing::debug!(sae = %caller, path, code = answered.code, "answered");
+        response(answered)
+    }
+}
+
+/// Body bytes that are wiped once they are sent.
+struct Wiped(SecretBytes);
+
+impl AsRef<[u8]> for Wiped {
+    fn as_ref(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+fn response(answered: ApiResponse) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_owner(Wiped(answered.body))));
+    *response.status_mut() = StatusCode::from_u16(answered.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+fn error(code: StatusCode, message: &str) -> Response<Full<Bytes>> {
+    response(ApiResponse { code: code.as_u16(), body: SecretBytes::new(error_json(message).into_bytes()) })
+}
