@@ -147,6 +147,12 @@ fn every_cited_section_exists() {
 }
 
 #[test]
+fn every_folder_is_on_the_map() {
+    let floors = floors::table(&read("src/lib.rs"));
+    none(docs::unmapped(floors.iter().map(|(name, _)| name.as_str()), &read("docs/ARCHITECTURE.md")));
+}
+
+#[test]
 fn every_configuration_key_is_in_the_documents() {
     let written = rust_files("src/config/");
     let written: Vec<&File> = written.iter().filter(|file| docs::is_written_form(&file.path)).collect();

@@ -53,6 +53,12 @@ pub(crate) fn missing_sections(sections: &[String], path: &str, text: &str) -> V
     wrong
 }
 
+/// Modules that the code map does not show.
+pub(crate) fn unmapped<'a>(modules: impl Iterator<Item = &'a str>, map: &str) -> Vec<String> {
+    let missing = modules.filter(|name| !map.contains(&format!("| `{name}/` |")));
+    missing.map(|name| format!("docs/ARCHITECTURE.md does not show `{name}/` in its map")).collect()
+}
+
 /// The files that hold the configuration as written.
 pub(crate) fn is_written_form(path: &str) -> bool {
     path.starts_with("src/config/file")
@@ -101,6 +107,13 @@ fn a_section_that_does_not_exist_is_found() {
     assert_eq!(missing("PROTOCOL 2.9"), 1);
     assert_eq!(missing("PROTOCOL 2.5, 2.7"), 1);
     assert_eq!(missing("PROTOCOL 2.5, 3 of them"), 1);
+}
+
+#[test]
+fn a_module_that_is_not_on_the_map_is_found() {
+    let map = "| F1 | `wire/` | formats |\n";
+    assert!(unmapped(["wire"].into_iter(), map).is_empty());
+    assert_eq!(unmapped(["wire", "keys"].into_iter(), map).len(), 1);
 }
 
 #[test]
