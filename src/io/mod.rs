@@ -1,6 +1,8 @@
 //! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.
 
 pub mod clock;
+pub mod control_client;
+pub mod control_socket;
 pub mod entropy;
 pub mod identity;
 pub mod keyfile;
@@ -9,3 +11,6 @@ pub mod kme_server;
 pub mod pki;
 pub mod source;
 pub mod tls;
+pub mod lock;
+pub mod source;
+pub mod state;
