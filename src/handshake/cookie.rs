@@ -104,7 +104,7 @@ fn draw(rng: &mut dyn Randomness) -> Secret<32> {
     Secret::filled(|out| rng.public("cookie_secret", out))
 }
 
-/// `HMAC(secret, "cookie" || lp(src ip) || u16 port || u32 sender index)[0..16]`; an IPv4-mapped address counts as IPv4.
+/// `HMAC(secret, "cookie" || lp(src ip) || u16 port || u32 sender index)[0..16]`; IPv4-mapped counts as IPv4.
 fn cookie(secret: &Secret<32>, from: SocketAddr, sender: u32) -> Cookie {
     let (port, sender) = (from.port().to_be_bytes(), sender.to_be_bytes());
     let mac = |ip: &[u8]| {

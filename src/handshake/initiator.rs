@@ -1,7 +1,7 @@
 //! The initiator's waiting states before it knows the peer: for R0, and for R1 (PROTOCOL 2.4, 2.5).
 //!
-//! [`AwaitCookie`] → [`AwaitR1`] → [`AwaitKeys`] → [`AwaitR2`]. A state keeps the datagrams it made, for verbatim resends;
-//! a refused message leaves it as it was.
+//! [`AwaitCookie`] → [`AwaitR1`] → [`AwaitKeys`] → [`AwaitR2`]. A state keeps the datagrams it made, for verbatim
+//! resends; a refused message leaves it as it was.
 
 use super::cookie::Cookie;
 pub use super::initiator_keys::{AwaitKeys, AwaitR2, R2Outcome, RatchetUse};

@@ -1,4 +1,4 @@
-//! Why a handshake message was dropped: one name, and one counter, for each reason. The state it was meant for is unchanged.
+//! Why a handshake message was dropped: one name and one counter for each reason; the state it met is unchanged.
 
 use crate::identity::Fingerprint;
 use crate::wire::field::Malformed;

@@ -1,4 +1,4 @@
-//! What a handshake is made of besides messages: terms, how they are agreed, and the session that comes out (PROTOCOL 2.5).
+//! What a handshake has besides messages: terms, how they are agreed, the session that comes out (PROTOCOL 2.5).
 
 pub use crate::keys::offer::{SlotAnswer, SlotOffer};
 pub use crate::types::terms::{Agreed, Role};

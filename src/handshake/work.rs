@@ -1,4 +1,4 @@
-//! How many whole I1 are opened: opening one costs public-key work, so senders are limited one by one and together (PROTOCOL 2.4).
+//! How many whole I1 are opened: that costs public-key work, so senders are limited one by one and together (PROTOCOL 2.4).
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

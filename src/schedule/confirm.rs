@@ -1,7 +1,7 @@
-//! The last stages of a full handshake and of a fast rekey: QKD keys or a waiver, `ok`, and the epoch's keys (PROTOCOL 2.5, 2.8).
+//! The last stages of handshake and fast rekey: QKD keys or a waiver, `ok`, the epoch's keys (PROTOCOL 2.5, 2.8).
 //!
-//! [`BeforeQkd`] → [`Keyed`] → [`Confirmed`] → [`EpochSecrets`]. The first arrow needs enough mixed keys or a waiver that
-//! only `keys::policy` issues; the second needs `ok`. There is no other way to an epoch's keys.
+//! [`BeforeQkd`] → [`Keyed`] → [`Confirmed`] → [`EpochSecrets`]. The first arrow needs enough mixed keys or a waiver
+//! that only `keys::policy` issues; the second needs `ok`. There is no other way to an epoch's keys.
 
 use super::labels;
 use super::qkd::MixableKey;

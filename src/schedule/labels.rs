@@ -1,5 +1,6 @@
-//! Every label of the protocol, one list in the order of use (PROTOCOL 2.3, 2.4, 2.5, 2.8): no secret and no public value
-//! goes in without one.
+//! Every label of the protocol, one list in the order of use (PROTOCOL 2.3, 2.4, 2.5, 2.8).
+//!
+//! No secret and no public value goes into a derivation without one.
 
 // --- Tags outside the transcript ---
 

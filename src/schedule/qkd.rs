@@ -1,4 +1,4 @@
-//! QKD keys on their way into the schedule: what each end brings becomes slots, status and keys to mix (PROTOCOL 2.5, 2.8).
+//! QKD keys on their way in: what each end brings becomes slots, status and keys to mix (PROTOCOL 2.5, 2.8).
 
 use super::labels;
 use crate::crypto::kdf::{HASH_BYTES, hash, hmac_tag, length_prefix};

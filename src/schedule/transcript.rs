@@ -1,4 +1,4 @@
-//! The running state of a handshake or fast rekey: transcript hash `h`, chaining key `ck`, one-time key `k` (PROTOCOL 2.3).
+//! The running state: transcript hash `h`, chaining key `ck`, one-time key `k` (PROTOCOL 2.3).
 
 use super::trace;
 use crate::crypto::aead::{KEY_BYTES, open_once, seal_once};

@@ -1,12 +1,12 @@
 //! Payload 1 and payload 2: the terms each end states under seal (PROTOCOL 2.5).
 //!
 //! ```text
-//!          both: 0 qkd_policy  1 min_sources  2 source_mask  3 ratchet_policy  4 zero  5 ciphers  6 fast_rekey = 1  7 features
-//!                8 unix time u64
-//! payload1: 16 ratchet ids offered 4 x 8, newest first, unused zero      payload2: 16 ratchet id selected 8, zero = none
-//!           48 data index u32   52 inner MTU u16                                   24 zero 8   32 data index   36 inner MTU
-//!           54 hold_last u32    58 degrade_for u32   62 clock u16                  38 hold_last   42 degrade_for   46 clock
-//!                                                                                  48 zero 16
+//! both      0 qkd_policy u8   1 min_sources u8   2 source_mask u8   3 ratchet_policy u8   4 zero   5 ciphers u8
+//!           6 fast_rekey u8 = 1   7 features u8   8 unix time u64
+//! payload1  16 ratchet ids offered 4 x 8, newest first, unused zero
+//!           48 data index u32   52 inner MTU u16   54 hold_last u32   58 degrade_for u32   62 clock u16
+//! payload2  16 ratchet id selected 8, zero = none   24 zero 8
+//!           32 data index u32   36 inner MTU u16   38 hold_last u32   42 degrade_for u32   46 clock u16   48 zero 16
 //! ```
 
 use super::field::{Malformed, Reader, put_zero};

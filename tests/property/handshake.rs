@@ -1,4 +1,4 @@
-//! The handshake: whatever one bit does to a datagram, no session comes of it; whatever one secret is, all keys depend on it.
+//! The handshake: no session comes of a datagram with one bit changed, and every key depends on every secret.
 
 use plait::handshake::initiator::R2Outcome;
 use plait::types::policy::Suite;
