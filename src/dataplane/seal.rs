@@ -7,7 +7,7 @@ use crate::types::id::PeerId;
 use crate::types::limits::{DATA_HEADER_BYTES, PADDING_BYTES, TAG_BYTES};
 use crate::types::time::Instant;
 use crate::wire::ip::InnerPacket;
-use crate::wire::transport::RecordKind;
+use crate::wire::transport::{Counter, RecordKind};
 
 /// What became of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,23 +83,8 @@ pub fn seal_record(
     Ok(out)
 }
 
-fn stage(id: PeerId, peer: &PeerView, packet: &[u8], report: Report<'_>) -> Sent {
-    if report(PumpEvent::NoEpoch { peer: id, packet: packet.to_vec() }) {
-        return Sent::Staged;
-    }
-    peer.traffic.drops.queue.add(1);
-    Sent::Dropped
-}
-
-/// Writes header, plaintext, padding and tag into `out`, sealing in place.
-fn seal_into(
-    epoch: &SealEpoch,
-    lane: u8,
-    kind: RecordKind,
-    plaintext: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CounterExhausted> {
-    let counter = epoch.take_counters(lane, 1)?.next().ok_or(CounterExhausted)?;
+/// Writes header, plaintext, padding (of `Data` only) and tag into `out`, sealing in place. Each counter once.
+pub fn write_record(epoch: &SealEpoch, counter: Counter, kind: RecordKind, plaintext: &[u8], out: &mut Vec<u8>) {
     let padded =
         if kind == RecordKind::Data { padded_len(plaintext.len(), epoch.inner_mtu()) } else { plaintext.len() };
     out.clear();
@@ -111,6 +96,25 @@ fn seal_into(
         *head = header;
         out.extend_from_slice(&tag);
     }
+}
+
+fn stage(id: PeerId, peer: &PeerView, packet: &[u8], report: Report<'_>) -> Sent {
+    if report(PumpEvent::NoEpoch { peer: id, packet: packet.to_vec() }) {
+        return Sent::Staged;
+    }
+    peer.traffic.drops.queue.add(1);
+    Sent::Dropped
+}
+
+fn seal_into(
+    epoch: &SealEpoch,
+    lane: u8,
+    kind: RecordKind,
+    plaintext: &[u8],
+    out: &mut Vec<u8>,
+) -> Result<(), CounterExhausted> {
+    let counter = epoch.take_counters(lane, 1)?.next().ok_or(CounterExhausted)?;
+    write_record(epoch, counter, kind, plaintext, out);
     Ok(())
 }
 

@@ -18,3 +18,6 @@ mod identity;
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;
 mod wire;
+mod records;
+mod replay;
+mod routes;

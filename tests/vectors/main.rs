@@ -14,6 +14,7 @@
 )]
 
 mod check_words;
+mod data;
 mod datagram;
 #[path = "../handshake/ends.rs"]
 mod ends;
