@@ -12,4 +12,8 @@ pub mod lock;
 pub mod pki;
 pub mod source;
 pub mod state;
+pub mod system;
 pub mod tls;
+pub mod tun;
+pub mod udp;
+pub mod wait;

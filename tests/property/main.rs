@@ -17,7 +17,7 @@ mod identity;
 #[path = "../handshake/pair.rs"]
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;
-mod wire;
 mod records;
 mod replay;
 mod routes;
+mod wire;

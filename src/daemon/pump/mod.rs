@@ -1,0 +1,101 @@
+//! The packet threads: for each TUN queue one that seals and one that opens, plain and blocking, never through tokio.
+//!
+//! Out: read TUN -> `seal_packet` -> send. In: receive -> `open_datagram` -> write TUN. Each packet takes the snapshot
+//! afresh by one atomic load, so a rekey stops nothing and a deadline holds even if the control side stands still. A
+//! thread reads until there is nothing left and only then waits, in poll(2), for more or for the order to stop.
+
+mod outlet;
+mod worker;
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+
+pub use outlet::{PumpEnd, PumpNews, PumpOutlet};
+
+use crate::dataplane::snapshot::Snapshot;
+use crate::io::tun::TunQueue;
+use crate::io::udp::UdpSocket;
+use crate::io::wait::{StopOrder, stop_pair};
+use crate::types::limits::LANES;
+use crate::types::time::Instant;
+use worker::{Opener, Sealer, Shared};
+
+/// Reads the clock of the engine: suspend counts.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
+
+/// A TUN queue and the socket that its packets leave by and come in by. A flow never changes its pair.
+pub struct PumpPair {
+    /// The queue.
+    pub tun: Arc<dyn TunQueue>,
+    /// The socket.
+    pub udp: Arc<UdpSocket>,
+}
+
+/// The running packet threads. Dropping them stops them as well, without waiting.
+pub struct Pumps {
+    stop: StopOrder,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Pumps {
+    /// Starts two threads a pair; pair `i` seals in lane `i + 1` (PROTOCOL 2.9 "Lanes").
+    ///
+    /// # Errors
+    /// More pairs than lanes, or no thread or descriptor left; nothing runs then.
+    pub fn start(
+        pairs: Vec<PumpPair>,
+        snapshot: Arc<ArcSwap<Snapshot>>,
+        clock: Clock,
+    ) -> io::Result<(Self, PumpOutlet)> {
+        if pairs.len() >= LANES {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most 7 TUN queues: one lane each"));
+        }
+        let (stop, listener) = stop_pair()?;
+        let (inlet, outlet) = outlet::pair();
+        let mut pumps = Self { stop, threads: Vec::new() };
+        for (lane, PumpPair { tun, udp }) in (1..).zip(pairs) {
+            let shared = Shared {
+                tun,
+                udp,
+                snapshot: Arc::clone(&snapshot),
+                clock: Arc::clone(&clock),
+                stop: listener.clone(),
+                inlet: inlet.clone(),
+            };
+            let mut sealer = Sealer::new(shared.clone(), lane);
+            let mut opener = Opener::new(shared.clone());
+            pumps.spawn(format!("plait-seal-{lane}"), &shared, move || sealer.run())?;
+            pumps.spawn(format!("plait-open-{lane}"), &shared, move || opener.run())?;
+        }
+        Ok((pumps, outlet))
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        shared: &Shared,
+        run: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<()> {
+        let inlet = shared.inlet.clone();
+        let thread = name.clone();
+        let handle = std::thread::Builder::new().name(name).spawn(move || {
+            if let Err(error) = run() {
+                inlet.end(PumpEnd { thread, error });
+            }
+        })?;
+        self.threads.push(handle);
+        Ok(())
+    }
+
+    /// Stops all threads and waits for them: each ends with the packet that it has in hand.
+    pub fn stop(self) {
+        drop(self.stop);
+        for thread in self.threads {
+            // A thread that panicked has ended as well.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Takes the steps of a plan through netlink (rtnetlink(7)), in the namespace of the calling thread.
+
+use std::io;
+
+use futures_util::stream::TryStreamExt;
+use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope};
+use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
+
+use crate::io::system::plan::Step;
+use crate::types::prefix::Prefix;
+
+/// Packets that wait in the interface before the oldest senders are told to slow down: the kernel's 500 drops bursts,
+/// more than this is delay.
+const TX_QUEUE_PACKETS: u32 = 1000;
+
+/// A step that the system refused.
+#[derive(Debug, thiserror::Error)]
+pub enum StepError {
+    /// The same route leads elsewhere: traffic would leave outside the tunnel.
+    #[error("a route to {0} exists through another interface: delete it, or set table to a number or \"off\"")]
+    RouteTaken(Prefix),
+    /// Anything else; the step as an `ip` command, and what the system says.
+    #[error("{0}: {1}")]
+    Refused(String, io::Error),
+}
+
+/// Takes the steps, in order, on the interface of that name and index. Needs a tokio runtime and CAP_NET_ADMIN.
+///
+/// # Errors
+/// The first step that is refused; those before it stay.
+pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
+    let (connection, handle, _) =
+        rtnetlink::new_connection().map_err(|error| StepError::Refused("netlink".to_owned(), error))?;
+    let connection = tokio::spawn(connection);
+    let taken = take_all(&handle, name, index, steps).await;
+    connection.abort();
+    taken
+}
+
+async fn take_all(handle: &Handle, name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
+    for step in steps {
+        let Err(error) = take(handle, index, *step).await else { continue };
+        if let Step::AddRoute(prefix, table) = *step
+            && error.raw_os_error() == Some(libc::EEXIST)
+        {
+            if is_ours(handle, index, prefix, table).await.unwrap_or(false) {
+                continue;
+            }
+            return Err(StepError::RouteTaken(prefix));
+        }
+        return Err(StepError::Refused(step.as_command(name), error));
+    }
+    Ok(())
+}
+
+async fn take(handle: &Handle, index: u32, step: Step) -> io::Result<()> {
+    let taken = match step {
+        Step::SetMtu(mtu) => {
+            let link = LinkUnspec::new_with_index(index).mtu(mtu.into()).txqueuelen(TX_QUEUE_PACKETS);
+            handle.link().set(link.build()).execute().await
+        }
+        Step::Up => handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await,
+        Step::AddAddress(at) => handle.address().add(index, at.address, at.length).execute().await,
+        Step::RemoveAddress(at) => {
+            let mut add = handle.address().add(index, at.address, at.length);
+            handle.address().del(std::mem::take(add.message_mut())).execute().await
+        }
+        Step::AddRoute(prefix, table) => handle.route().add(route(index, prefix, table)?).execute().await,
+        Step::RemoveRoute(prefix, table) => handle.route().del(route(index, prefix, table)?).execute().await,
+    };
+    taken.map_err(system_error)
+}
+
+/// A route through the interface; an IPv4 one has nothing behind the link, so its scope is the link's (ip-route(8)).
+fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMessage> {
+    let builder = RouteMessageBuilder::<std::net::IpAddr>::new()
+        .output_interface(index)
+        .destination_prefix(prefix.address(), prefix.length())
+        .map_err(io::Error::other)?;
+    let builder = if prefix.address().is_ipv4() { builder.scope(RouteScope::Link) } else { builder };
+    Ok(table.map_or_else(|| builder.clone(), |number| builder.clone().table_id(number)).build())
+}
+
+/// Whether the very route is there already, through this interface.
+async fn is_ours(handle: &Handle, index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<bool> {
+    let wanted = route(index, prefix, table)?;
+    let mut found = handle.route().get(wanted.clone()).execute();
+    while let Some(route) = found.try_next().await.map_err(system_error)? {
+        let same = route.header.destination_prefix_length == prefix.length()
+            && route.header.address_family == wanted.header.address_family
+            && table_of(&route) == table_of(&wanted)
+            && destination(&route) == destination(&wanted);
+        if same && route.attributes.contains(&RouteAttribute::Oif(index)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn table_of(route: &RouteMessage) -> u32 {
+    let named = route
+        .attributes
+        .iter()
+        .find_map(|attribute| if let RouteAttribute::Table(number) = attribute { Some(*number) } else { None });
+    named.unwrap_or_else(|| route.header.table.into())
+}
+
+fn destination(route: &RouteMessage) -> Option<&RouteAttribute> {
+    route.attributes.iter().find(|attribute| matches!(attribute, RouteAttribute::Destination(_)))
+}
+
+fn system_error(error: rtnetlink::Error) -> io::Error {
+    if let rtnetlink::Error::NetlinkError(message) = &error { message.to_io() } else { io::Error::other(error) }
+}
