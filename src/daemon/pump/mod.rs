@@ -14,17 +14,14 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 
 pub use outlet::{PumpEnd, PumpNews, PumpOutlet};
+pub use worker::Clock;
 
 use crate::dataplane::snapshot::Snapshot;
 use crate::io::tun::TunQueue;
 use crate::io::udp::UdpSocket;
 use crate::io::wait::{StopOrder, stop_pair};
 use crate::types::limits::LANES;
-use crate::types::time::Instant;
 use worker::{Opener, Sealer, Shared};
-
-/// Reads the clock of the engine: suspend counts.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// A TUN queue and the socket that its packets leave by and come in by. A flow never changes its pair.
 pub struct PumpPair {

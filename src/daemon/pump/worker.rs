@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::Clock;
 use super::outlet::Inlet;
 use crate::dataplane::open::{Opened, open_datagram};
 use crate::dataplane::seal::{Sent, seal_packet};
@@ -17,6 +16,7 @@ use crate::io::tun::{TunQueue, is_gone};
 use crate::io::udp::UdpSocket;
 use crate::io::wait::{StopListener, Woken};
 use crate::types::id::PeerId;
+use crate::types::time::Instant;
 
 /// Bytes of the longest packet or datagram: the length fields of IP and UDP have 16 bits.
 const PACKET_BYTES_MAX: usize = 65_535;
@@ -24,6 +24,9 @@ const PACKET_BYTES_MAX: usize = 65_535;
 const FAILED_READS_MAX: u32 = 50;
 /// Pause after a failed read, so that a descriptor that always fails costs nothing.
 const FAILED_READ_PAUSE: Duration = Duration::from_millis(20);
+
+/// Reads the clock of the engine: suspend counts.
+pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// What both threads of a pair hold.
 #[derive(Clone)]
