@@ -82,12 +82,17 @@ impl Daemon {
         Ok(Self { name, child, log })
     }
 
-    /// Fails if it has ended, with the end of its log.
+    /// Fails if it has ended.
     pub(super) fn check(&mut self) -> io::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
-            Some(status) => Err(io::Error::other(format!("{} ended: {status}\n{}", self.name, self.log_end()))),
+            Some(status) => Err(io::Error::other(format!("{} ended: {status}", self.name))),
         }
+    }
+
+    /// What it is called here.
+    pub(super) fn name(&self) -> &'static str {
+        self.name
     }
 
     /// The last lines of its log.

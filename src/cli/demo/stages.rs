@@ -268,7 +268,7 @@ impl Stage {
         match broken {
             Broken::Interrupted => Broken::Interrupted,
             Broken::Failed(why) => {
-                let logs = self.daemons.iter().map(|daemon| format!("\n{}", daemon.log_end()));
+                let logs = self.daemons.iter().map(|daemon| format!("\n-- {}:\n{}", daemon.name(), daemon.log_end()));
                 Broken::Failed(logs.fold(why, |text, log| text + &log))
             }
         }
