@@ -1,0 +1,7 @@
+//! A client of KMEs: the three methods of ETSI GS QKD 014 over HTTPS, with their deadlines, retries and reasons.
+//!
+//! `registry` gives sections with one url one connection; `methods` asks; `classify` turns codes and bodies into reasons.
+
+pub mod classify;
+pub mod methods;
+pub mod registry;
