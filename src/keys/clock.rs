@@ -99,8 +99,9 @@ impl PolicyClock {
             return false;
         }
         running.deadline = theirs;
-        // What the file promises must never be more than what is left.
-        if self.written_ns.is_none_or(|written| written > theirs.since(now).as_nanos() as u64) {
+        // Until the next write the file must not promise more than is left: it says what remains at that moment.
+        let at_next_write = theirs.since(self.write_due.unwrap_or(Instant::FAR_FUTURE)).as_nanos();
+        if self.written_ns.is_none_or(|written| u128::from(written) > at_next_write) {
             self.write_due = Some(now);
         }
         true
@@ -291,9 +292,9 @@ mod tests {
     fn a_shortening_that_the_file_does_not_cover_is_written_at_once() {
         let mut clock = started(100);
         clock.write(at(0));
-        clock.tighten(at(1000), LeftSeconds(95));
-        assert_eq!(clock.next_write(), Some(at(10_000)), "the file says 90");
-        clock.tighten(at(1000), LeftSeconds(50));
+        clock.tighten(at(1000), LeftSeconds(99));
+        assert_eq!(clock.next_write(), Some(at(10_000)), "the file says 90, which is what remains then");
+        clock.tighten(at(1000), LeftSeconds(98));
         assert_eq!(clock.next_write(), Some(at(1000)));
     }
 

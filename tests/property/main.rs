@@ -10,13 +10,17 @@
 
 #[path = "../handshake/ends.rs"]
 mod ends;
+mod fast_rekey;
 #[path = "../handshake/fixture.rs"]
 mod fixture;
 mod handshake;
 mod identity;
+mod keys;
 #[path = "../handshake/pair.rs"]
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;
+mod ratchet;
+mod ratchet_model;
 mod records;
 mod replay;
 mod routes;
