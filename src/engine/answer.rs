@@ -341,6 +341,15 @@ impl Peer {
         self.exchanges.answers.iter().map(Pending::ends_at).chain(token).min()
     }
 
+    /// An own attempt completed: the other end's that have no R2 yet are over (PROTOCOL 2.6 d). Without this an old I2
+    /// could seed a session from a ratchet entry that the new session has left behind.
+    pub(super) fn end_unanswered(&mut self, desk: &mut Desk) {
+        let is_answered = |pending: &Pending| matches!(pending.stage, Stage::Answered { .. });
+        for ended in self.exchanges.answers.extract_if(.., |pending| !is_answered(pending)) {
+            ended.free(desk);
+        }
+    }
+
     pub(super) fn on_answer_time(&mut self, now: Now, desk: &mut Desk) {
         for ended in self.exchanges.answers.extract_if(.., |pending| pending.ends_at() <= now.at) {
             ended.free(desk);

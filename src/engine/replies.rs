@@ -172,6 +172,7 @@ impl Peer {
 
     /// R2 opened: the ratchet entry is stored first, the session is used after.
     fn on_established(&mut self, now: Now, session: Box<NewSession>, desk: &mut Desk) {
+        self.end_unanswered(desk);
         self.note_reasons(now, &session.reasons, desk);
         for (source, _) in &session.mixed {
             self.keys.rules.probes.mixed(*source);
