@@ -276,7 +276,7 @@ impl HttpsClient {
             Ok(response) => self.read(response, call).await.map_err(Broken::Fault),
             Err(failed) => {
                 let error = failed.into_error();
-                let is_unanswered = error.is_canceled() || error.is_closed() || error.is_incomplete_message();
+                let is_unanswered = !error.is_parse();
                 let fault = self.ended(live, &error).await;
                 Err(if is_unanswered { Broken::Unanswered(fault) } else { Broken::Fault(fault) })
             }

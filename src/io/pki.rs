@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::keyfile;
 use super::keyfile_error::KeyFileError;
 use super::tls::leaf::Leaf;
+use crate::crypto::digest::sha256;
 use crate::types::time::UnixTime;
 
 /// One day.
@@ -127,7 +128,9 @@ fn authority(order: &PkiOrder) -> Result<(Issuer<'static, KeyPair>, Made), PkiEr
         }
         (false, false) => {
             let key = KeyPair::generate().map_err(failed)?;
-            let mut params = params("plait laboratory CA", order.now, CA_DAYS)?;
+            // Two CAs of one name are a riddle to whoever reads an error about them.
+            let short = data_encoding::HEXLOWER.encode(sha256(key.public_key_raw()).get(..4).unwrap_or_default());
+            let mut params = params(&format!("plait laboratory CA {short}"), order.now, CA_DAYS)?;
             params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
             params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
             let cert = params.self_signed(&key).map_err(failed)?;

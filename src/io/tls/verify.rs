@@ -114,7 +114,10 @@ fn word(error: &Error, leaf: &Leaf) -> Error {
         E::InvalidPurpose | E::InvalidPurposeContext { .. } => {
             format!("may not be used by a server: its extended key usage lacks serverAuth ({subject})")
         }
-        E::BadSignature => format!("or one that issued it has a wrong signature ({subject}, issued by {issuer})"),
+        E::BadSignature => format!(
+            "is not signed by the CA of ca_file, although its issuer has that name ({subject}, issued by {issuer}): \
+             was the CA made anew?"
+        ),
         other => format!("is refused ({subject}, issued by {issuer}): {other}"),
     };
     refusal(&text)

@@ -1,0 +1,1 @@
+//! The command line of `plait kme` against a pair that it serves itself.

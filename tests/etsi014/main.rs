@@ -1,0 +1,23 @@
+//! ETSI GS QKD 014 over mutual TLS on loopback: our client against our KMEs, against scripted ones, and foreign requests at ours.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, also in its helpers; the command line is run as a process"
+)]
+
+mod answers;
+mod cli;
+mod exactly_once;
+mod files;
+mod pair;
+mod pki;
+mod raw;
+mod requests;
+mod stub;
+mod timing;
+mod trust;
+mod world;
