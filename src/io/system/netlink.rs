@@ -1,9 +1,12 @@
 //! Takes the steps of a plan through netlink (rtnetlink(7)), in the namespace of the calling thread.
 
+use std::collections::BTreeSet;
 use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::stream::TryStreamExt;
-use rtnetlink::packet_route::route::{RouteAttribute, RouteMessage, RouteScope};
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
 use crate::io::system::plan::Step;
@@ -12,6 +15,9 @@ use crate::types::prefix::Prefix;
 /// Packets that wait in the interface before the oldest senders are told to slow down: the kernel's 500 drops bursts,
 /// more than this is delay.
 const TX_QUEUE_PACKETS: u32 = 1000;
+
+/// Number of the main table (`RT_TABLE_MAIN`, rtnetlink(7)).
+const MAIN_TABLE: u32 = 254;
 
 /// A step that the system refused.
 #[derive(Debug, thiserror::Error)]
@@ -38,17 +44,23 @@ pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), St
 }
 
 async fn take_all(handle: &Handle, name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
+    // Read once, at the first route that exists already.
+    let mut ours = None;
     for step in steps {
         let Err(error) = take(handle, index, *step).await else { continue };
+        let refused = |error| StepError::Refused(step.as_command(name), error);
         if let Step::AddRoute(prefix, table) = *step
             && error.raw_os_error() == Some(libc::EEXIST)
         {
-            if is_ours(handle, index, prefix, table).await.unwrap_or(false) {
+            if ours.is_none() {
+                ours = Some(routes_of(handle, index).await.map_err(refused)?);
+            }
+            if ours.as_ref().is_some_and(|ours| ours.contains(&(prefix, table.unwrap_or(MAIN_TABLE)))) {
                 continue;
             }
             return Err(StepError::RouteTaken(prefix));
         }
-        return Err(StepError::Refused(step.as_command(name), error));
+        return Err(refused(error));
     }
     Ok(())
 }
@@ -73,7 +85,7 @@ async fn take(handle: &Handle, index: u32, step: Step) -> io::Result<()> {
 
 /// A route through the interface; an IPv4 one has nothing behind the link, so its scope is the link's (ip-route(8)).
 fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMessage> {
-    let builder = RouteMessageBuilder::<std::net::IpAddr>::new()
+    let builder = RouteMessageBuilder::<IpAddr>::new()
         .output_interface(index)
         .destination_prefix(prefix.address(), prefix.length())
         .map_err(io::Error::other)?;
@@ -81,20 +93,33 @@ fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMess
     Ok(table.map_or_else(|| builder.clone(), |number| builder.clone().table_id(number)).build())
 }
 
-/// Whether the very route is there already, through this interface.
-async fn is_ours(handle: &Handle, index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<bool> {
-    let wanted = route(index, prefix, table)?;
-    let mut found = handle.route().get(wanted.clone()).execute();
-    while let Some(route) = found.try_next().await.map_err(system_error)? {
-        let same = route.header.destination_prefix_length == prefix.length()
-            && route.header.address_family == wanted.header.address_family
-            && table_of(&route) == table_of(&wanted)
-            && destination(&route) == destination(&wanted);
-        if same && route.attributes.contains(&RouteAttribute::Oif(index)) {
-            return Ok(true);
+/// All routes through the interface, with their tables.
+async fn routes_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(Prefix, u32)>> {
+    let mut ours = BTreeSet::new();
+    let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
+    let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
+    for family in [v4, v6] {
+        let mut found = handle.route().get(family).execute();
+        while let Some(route) = found.try_next().await.map_err(system_error)? {
+            if route.attributes.contains(&RouteAttribute::Oif(index)) {
+                ours.extend(prefix_of(&route).map(|prefix| (prefix, table_of(&route))));
+            }
         }
     }
-    Ok(false)
+    Ok(ours)
+}
+
+fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
+    let named = route.attributes.iter().find_map(|attribute| {
+        if let RouteAttribute::Destination(RouteAddress::Inet(v4)) = attribute {
+            return Some(IpAddr::V4(*v4));
+        }
+        if let RouteAttribute::Destination(RouteAddress::Inet6(v6)) = attribute { Some(IpAddr::V6(*v6)) } else { None }
+    });
+    // A default route names no destination.
+    let is_v4 = route.header.address_family == AddressFamily::Inet;
+    let unnamed = if is_v4 { IpAddr::V4(Ipv4Addr::UNSPECIFIED) } else { IpAddr::V6(Ipv6Addr::UNSPECIFIED) };
+    Prefix::new(named.unwrap_or(unnamed), route.header.destination_prefix_length)
 }
 
 fn table_of(route: &RouteMessage) -> u32 {
@@ -103,10 +128,6 @@ fn table_of(route: &RouteMessage) -> u32 {
         .iter()
         .find_map(|attribute| if let RouteAttribute::Table(number) = attribute { Some(*number) } else { None });
     named.unwrap_or_else(|| route.header.table.into())
-}
-
-fn destination(route: &RouteMessage) -> Option<&RouteAttribute> {
-    route.attributes.iter().find(|attribute| matches!(attribute, RouteAttribute::Destination(_)))
 }
 
 fn system_error(error: rtnetlink::Error) -> io::Error {

@@ -74,20 +74,25 @@ impl InterfacePlan {
     }
 
     /// What leads from another plan to this one. From the default one: everything.
+    ///
+    /// New addresses come before old ones go, and then every route is asked for again: the kernel drops the IPv4 routes
+    /// of an interface with its last IPv4 address.
     pub fn steps_from(&self, old: &Self) -> Vec<Step> {
         let same_table = self.table == old.table;
         let gone = old.routes.iter().filter(|route| !(same_table && self.routes.contains(route)));
-        let new = self.routes.iter().filter(|route| !(same_table && old.routes.contains(route)));
         let mut steps: Vec<Step> = gone.map(|route| Step::RemoveRoute(*route, old.table)).collect();
-        let gone = old.addresses.iter().filter(|address| !self.addresses.contains(address));
-        steps.extend(gone.copied().map(Step::RemoveAddress));
         if self.mtu != old.mtu {
             steps.push(Step::SetMtu(self.mtu));
         }
         let added = self.addresses.iter().filter(|address| !old.addresses.contains(address));
         steps.extend(added.copied().map(Step::AddAddress));
+        let removed = old.addresses.iter().filter(|address| !self.addresses.contains(address));
+        let before = steps.len();
+        steps.extend(removed.copied().map(Step::RemoveAddress));
+        let all_routes = steps.len() > before || !same_table;
         steps.push(Step::Up);
-        steps.extend(new.map(|route| Step::AddRoute(*route, self.table)));
+        let wanted = self.routes.iter().filter(|route| all_routes || !old.routes.contains(route));
+        steps.extend(wanted.map(|route| Step::AddRoute(*route, self.table)));
         steps
     }
 }
@@ -183,9 +188,10 @@ mod tests {
         let commands: Vec<String> = new.steps_from(&old).into_iter().map(|step| step.as_command("hq")).collect();
         let expected = [
             "ip route delete 10.30.0.0/16 dev hq",
-            "ip address delete 10.99.0.1/24 dev hq",
             "ip address add 10.99.0.2/24 dev hq",
+            "ip address delete 10.99.0.1/24 dev hq",
             "ip link set dev hq up",
+            "ip route add 10.20.0.0/16 dev hq",
             "ip route add 10.40.0.0/16 dev hq",
         ];
         assert_eq!(commands, expected);
@@ -194,5 +200,9 @@ mod tests {
         let route: Prefix = "10.20.0.0/16".parse().unwrap();
         assert!(steps.contains(&Step::RemoveRoute(route, None)) && steps.contains(&Step::AddRoute(route, Some(9))));
         assert_eq!(new.steps_from(&new), [Step::Up]);
+        let more =
+            plan(&[address("10.99.0.2", 24)], &["10.20.0.0/16", "10.40.0.0/16", "10.50.0.0/16"], RouteTable::Auto);
+        let one = Step::AddRoute("10.50.0.0/16".parse().unwrap(), None);
+        assert_eq!(more.unwrap().steps_from(&new), [Step::Up, one], "what stays is not touched");
     }
 }
