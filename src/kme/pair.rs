@@ -131,7 +131,7 @@ impl Pair {
     /// The stock that masters of a side draw from.
     pub fn stock(&self, side: Side) -> Stock {
         let at = if side == Side::A { self.stock.first() } else { self.stock.last() };
-        at.copied().unwrap_or(Stock::new(0, 0))
+        at.copied().unwrap_or_else(|| Stock::new(0, 0))
     }
 
     /// New keys for `master` at `side`, all or none; `None` if the stock does not hold so much.

@@ -172,7 +172,7 @@ async fn a_broken_answer_is_unreachable_or_malformed_and_never_a_key() {
     ] {
         let shown = match &act {
             Act::Cut(bytes) | Act::Last(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            _ => String::new(),
+            Act::Answer(_) | Act::Drip(_) | Act::Hang | Act::Forever(..) => String::new(),
         };
         let failure = ask(&pki, act, new()).await.unwrap_err();
         assert_eq!(failure.reason, reason, "{shown}: {failure:?}");

@@ -10,6 +10,7 @@
 
 #[path = "../handshake/ends.rs"]
 mod ends;
+mod etsi014;
 mod fast_rekey;
 #[path = "../handshake/fixture.rs"]
 mod fixture;
