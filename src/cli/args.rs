@@ -47,11 +47,24 @@ pub enum Verb {
     /// Two sites and two KMEs on this machine, as root: watch keys change, the quantum link cut and repaired
     #[command(after_help = "Example: plait demo")]
     Demo,
+    /// Find everything that `up` would refuse, without touching the system
+    #[command(after_help = "Example: plait check /etc/plait/hq-dc.toml")]
+    Check {
+        /// Name of the interface, or its configuration file
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+    },
     /// Print a completion script for a shell
     #[command(after_help = "Example: plait completions bash > /etc/bash_completion.d/plait")]
     Completions {
         /// bash, elvish, fish, powershell or zsh
         shell: clap_complete::Shell,
+    },
+    /// Stop a running daemon; returns when it has ended
+    #[command(after_help = "Example: plait down hq-dc")]
+    Down {
+        /// Name of the interface, or its configuration file
+        name: String,
     },
     /// Print the fingerprint of a secret or public key file, to compare with the other site
     #[command(after_help = "Example: plait fingerprint dc-east.pub")]
@@ -82,7 +95,51 @@ pub enum Verb {
     /// Read a secret key file on standard input, print the public key file
     #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
     Pubkey,
+    /// Show or reset the ratchet state of a peer
+    #[command(subcommand)]
+    Ratchet(RatchetCommand),
+    /// Make new keys now
+    #[command(after_help = "Example: plait rekey hq-dc --wait")]
+    Rekey {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// One peer; none: all
+        peer: Option<String>,
+        /// Return when the new keys are in use
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Show peers, keys and key sources; the exit code says how the worst peer is
+    #[command(after_help = "Example: plait status hq-dc --json")]
+    Status {
+        /// Name of the interface, or its configuration file; none: all that run
+        name: Option<String>,
+        /// For scripts: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Print version and features
     #[command(after_help = "Example: plait version")]
     Version,
+}
+
+/// `plait ratchet`.
+#[derive(Debug, Subcommand)]
+pub enum RatchetCommand {
+    /// List the entries: names and dates, no secrets
+    #[command(after_help = "Example: plait ratchet show hq-dc dc-east")]
+    Show {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// Name of the peer
+        peer: String,
+    },
+    /// Remove the state, at both sites, after it was lost or copied at one; the daemon must not run
+    #[command(after_help = "Example: plait ratchet reset hq-dc dc-east")]
+    Reset {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// Name of the peer
+        peer: String,
+    },
 }

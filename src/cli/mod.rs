@@ -8,9 +8,12 @@ pub mod exit;
 pub mod kme;
 pub mod output;
 
+mod ask;
+mod check;
 mod completions;
 mod demo;
 mod keys;
+mod ratchet;
 mod version;
 
 use std::process::ExitCode;
@@ -38,13 +41,18 @@ fn run(arguments: Arguments) -> Outcome {
         demo::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
     }
     match arguments.verb {
+        Verb::Check { name } => check::run(&name),
         Verb::Completions { shell } => completions::run(shell),
+        Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
         Verb::Fingerprint { file } => keys::fingerprint(&file),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Kme(command) => kme::run(command, &arguments.places.run_dir),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),
+        Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
+        Verb::Rekey { name, peer, wait } => ask::rekey(&name, peer, wait, &arguments.places.run_dir),
+        Verb::Status { name, json } => ask::status(name.as_deref(), json, &arguments.places.run_dir),
         Verb::Version => version::run(),
     }
 }

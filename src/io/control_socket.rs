@@ -13,6 +13,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use super::lock::Lock;
 use crate::control::request::{Answer, Request, from_line, to_line};
 
 /// Bytes of a request: a verb and a name have under 200; a line beyond this is no request.
@@ -40,6 +41,27 @@ pub fn socket_path(run_dir: &Path, interface: &str) -> PathBuf {
 /// The file that a daemon of this name locks while it runs.
 pub fn lock_path(run_dir: &Path, interface: &str) -> PathBuf {
     run_dir.join(format!("{interface}.lock"))
+}
+
+/// Names of the daemons that have a socket in this directory, sorted; none if there is no such directory.
+///
+/// # Errors
+/// The directory cannot be read.
+pub fn running(run_dir: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(run_dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let file = entry?.file_name().to_string_lossy().into_owned();
+        // A killed daemon leaves its socket but not its lock. Simulated KMEs have sockets here too, and no lock.
+        let name = file.strip_suffix(".sock").filter(|name| Lock::is_held(&lock_path(run_dir, name)));
+        names.extend(name.map(str::to_owned));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// A listening socket whose name is removed when it is dropped.

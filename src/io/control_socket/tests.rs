@@ -126,3 +126,15 @@ fn a_daemon_that_says_nothing_is_unreachable() {
     let error = call(place.path(), "hq", &Request::Status, Duration::from_millis(50)).unwrap_err();
     assert!(matches!(error, CallError::Unreachable { .. }), "{error}");
 }
+
+#[test]
+fn only_sockets_with_a_held_lock_belong_to_running_daemons() {
+    let place = tempfile::tempdir().unwrap();
+    assert!(running(&place.path().join("none")).unwrap().is_empty());
+    for name in ["hq", "dead", "pair.kme"] {
+        std::fs::write(socket_path(place.path(), name), b"").unwrap();
+        drop(Lock::take(&lock_path(place.path(), name)).unwrap());
+    }
+    let _lock = Lock::take(&lock_path(place.path(), "hq")).unwrap();
+    assert_eq!(running(place.path()).unwrap(), ["hq"]);
+}

@@ -1,0 +1,147 @@
+//! `plait ratchet show|reset NAME PEER`: the ratchet state of one peer (PROTOCOL 2.7), while no daemon has it.
+
+use std::path::Path;
+
+use data_encoding::HEXLOWER;
+
+use super::args::RatchetCommand;
+use super::ask::interface;
+use super::exit::{Exit, Failure, Outcome};
+use super::output;
+use crate::control::time::rfc3339;
+use crate::io::lock::{Lock, LockError};
+use crate::io::state::{StateDir, StateKind};
+use crate::keys::ratchet::{RatchetEntry, RatchetStore};
+use crate::keys::state_file::FileState;
+use crate::types::limits::CONFIG_NAME_CHARS_MAX;
+use crate::types::terms::Role;
+
+/// Shows or resets.
+pub(super) fn run(command: &RatchetCommand, state_dir: &Path) -> Outcome {
+    match command {
+        RatchetCommand::Show { name, peer } => show(&StateDir::of(state_dir, &interface(name)?), peer_name(peer)?),
+        RatchetCommand::Reset { name, peer } => reset(&StateDir::of(state_dir, &interface(name)?), peer_name(peer)?),
+    }
+}
+
+/// The same names as in a configuration: nothing that leads out of the folder.
+fn peer_name(peer: &str) -> Result<&str, Failure> {
+    let fits = (1..=CONFIG_NAME_CHARS_MAX).contains(&peer.len())
+        && peer.starts_with(|first: char| first.is_ascii_alphanumeric())
+        && peer.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+    fits.then_some(peer).ok_or_else(|| Failure::new(Exit::Usage, format!("{peer:?} is no name of a peer")))
+}
+
+fn show(dir: &StateDir, peer: &str) -> Outcome {
+    let path = dir.path(peer, StateKind::Ratchet);
+    let bytes = dir.read(peer, StateKind::Ratchet).map_err(|error| Failure::io(path.display(), &error))?;
+    let store = RatchetStore::from_file(bytes.as_ref().map(|bytes| bytes.expose()));
+    let text = match store.file_state() {
+        FileState::Absent => format!("{peer}: no ratchet state: the next handshake is accepted without\n"),
+        FileState::Damaged => {
+            let path = path.display();
+            return Err(Failure::new(
+                Exit::Failure,
+                format!("{path} is damaged: with ratchet = \"require\" no session comes up until both sites reset it"),
+            ));
+        }
+        FileState::Present => entries(peer, &store),
+    };
+    output::data(&text)
+}
+
+/// Names and dates, never the secrets.
+fn entries(peer: &str, store: &RatchetStore) -> String {
+    let confirmed = store.confirmed();
+    let line = |entry: &RatchetEntry| {
+        let standing = if confirmed == Some(entry.id) { "confirmed" } else { "unconfirmed" };
+        let role = match entry.role {
+            Role::Initiator => "initiator",
+            Role::Responder => "responder",
+        };
+        format!("  {}  {standing}  {}  as {role}\n", HEXLOWER.encode(&entry.id), rfc3339(entry.when))
+    };
+    format!("{peer}: newest first\n{}", store.newest_first().map(line).collect::<String>())
+}
+
+fn reset(dir: &StateDir, peer: &str) -> Outcome {
+    let path = dir.path(peer, StateKind::Ratchet);
+    let there = dir.read(peer, StateKind::Ratchet).map_err(|error| Failure::io(path.display(), &error))?;
+    if there.is_none() {
+        output::talk(&format!("{peer}: there is no ratchet state to reset ({})", path.display()));
+        return Ok(Exit::Ok);
+    }
+    let _lock = Lock::take(&dir.lock_path()).map_err(|error| match error {
+        LockError::Held { .. } => Failure::new(
+            Exit::Failure,
+            format!("{error}: the daemon would write its state again; stop it first (plait down), then reset"),
+        ),
+        LockError::File { ref error, .. } => Failure::io(dir.lock_path().display(), error),
+    })?;
+    dir.write(peer, StateKind::Ratchet, &[]).map_err(|error| Failure::io(path.display(), &error))?;
+    output::talk(&format!("{peer}: reset; reset it at the other site too, then start both"));
+    Ok(Exit::Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::secret::Secret;
+    use crate::types::time::UnixTime;
+
+    fn store() -> RatchetStore {
+        let entry = |id: u8, role| RatchetEntry {
+            id: [id; 8],
+            rs: Secret::take(&mut [0x77; 32]),
+            when: UnixTime(1_795_510_800),
+            role,
+        };
+        let mut store = RatchetStore::absent();
+        store.store(entry(1, Role::Initiator));
+        store.confirm([1; 8]);
+        store.store(entry(2, Role::Responder));
+        store
+    }
+
+    #[test]
+    fn entries_are_shown_without_their_secrets() {
+        let text = entries("dc", &store());
+        assert_eq!(
+            text,
+            "dc: newest first\n  0202020202020202  unconfirmed  2026-11-24T09:00:00Z  as responder\n  \
+             0101010101010101  confirmed  2026-11-24T09:00:00Z  as initiator\n"
+        );
+        assert!(!text.contains("77"));
+    }
+
+    #[test]
+    fn a_name_that_leads_elsewhere_is_refused() {
+        for bad in ["", "../x", "a/b", ".x", "-x", "a b"] {
+            assert_eq!(peer_name(bad).unwrap_err().exit, Exit::Usage, "{bad}");
+        }
+        assert!(peer_name("dc-east.1").is_ok());
+    }
+
+    #[test]
+    fn a_reset_waits_for_nobody_and_needs_the_lock() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = StateDir::of(place.path(), "hq");
+        dir.create().unwrap();
+        assert_eq!(reset(&dir, "dc").unwrap(), Exit::Ok, "nothing to reset");
+        dir.write("dc", StateKind::Ratchet, store().to_bytes().expose()).unwrap();
+        let lock = Lock::take(&dir.lock_path()).unwrap();
+        assert!(reset(&dir, "dc").unwrap_err().text.contains("stop it first"));
+        drop(lock);
+        reset(&dir, "dc").unwrap();
+        assert!(dir.read("dc", StateKind::Ratchet).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_damaged_file_is_a_failure() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = StateDir::of(place.path(), "hq");
+        dir.create().unwrap();
+        dir.write("dc", StateKind::Ratchet, b"nonsense").unwrap();
+        assert!(show(&dir, "dc").unwrap_err().text.contains("damaged"));
+    }
+}

@@ -1,0 +1,105 @@
+//! The TLS files of all sources: loaded as a connection would load them, and their dates.
+
+use super::load::{Faults, LoadFailure, Loaded, remark};
+use crate::config::{ConfigError, FileRef, Source};
+use crate::control::time::rfc3339;
+use crate::io::tls::client::{ClientFiles, client_tls};
+use crate::io::tls::leaf::Leaf;
+use crate::io::tls::material::SetupError;
+use crate::io::tls::verify::Expected;
+use crate::types::time::UnixTime;
+
+/// Before a certificate ends somebody must order the next one: from here on it is said aloud.
+const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 3600;
+
+/// Loads every source's files; the remarks are about dates.
+///
+/// # Errors
+/// A file is missing, open to others, or does not hold what it should.
+pub fn check(loaded: &Loaded, now: UnixTime) -> Result<Vec<String>, LoadFailure> {
+    let mut faults = Faults::in_file(&loaded.file);
+    let mut remarks = Vec::new();
+    for source in loaded.config.peers.iter().flat_map(|peer| &peer.sources) {
+        match own_certificate(loaded, source) {
+            Ok(own) => {
+                let shown = loaded.file.display().to_string();
+                let error = |text| ConfigError { place: source.cert_file.place, text };
+                remarks.extend(date(&own, now).map(|text| remark(&shown, &error(format!("cert_file: {text}")))));
+            }
+            Err(error) => {
+                let denied = matches!(&error, SetupError::File(file) if file.is_permission());
+                faults.note_right(concerned(loaded, source, &error), denied, &error);
+            }
+        }
+    }
+    faults.none()?;
+    Ok(remarks)
+}
+
+fn own_certificate(loaded: &Loaded, source: &Source) -> Result<Leaf, SetupError> {
+    let expected = match (source.pin_sha256, &source.server_name) {
+        (Some(pin), _) => Expected::Pin(pin),
+        (None, Some(name)) => Expected::Name(name.clone()),
+        (None, None) => Expected::Host,
+    };
+    let (ca_file, cert_file) = (loaded.at(&source.ca_file), loaded.at(&source.cert_file));
+    let key_file = loaded.at(&source.key_file);
+    let files = ClientFiles { ca_file: &ca_file, cert_file: &cert_file, key_file: &key_file, expected };
+    client_tls(&files).map(|tls| tls.own)
+}
+
+/// Which key of the section an error is about.
+fn concerned<'s>(loaded: &Loaded, source: &'s Source, error: &SetupError) -> &'s FileRef {
+    let path = match error {
+        SetupError::File(file) => Some(&file.path),
+        SetupError::Content { path, .. } => Some(path),
+        SetupError::Other(_) => None,
+    };
+    let files = [&source.ca_file, &source.cert_file, &source.key_file];
+    files.into_iter().find(|named| path == Some(&loaded.at(named))).unwrap_or(&source.cert_file)
+}
+
+fn date(own: &Leaf, now: UnixTime) -> Option<String> {
+    let now = i64::try_from(now.0).unwrap_or(i64::MAX);
+    let moment = |seconds: i64| rfc3339(UnixTime(u64::try_from(seconds).unwrap_or(0)));
+    if now < own.not_before {
+        Some(format!("the certificate is valid only from {}: is the clock right?", moment(own.not_before)))
+    } else if now > own.not_after {
+        Some(format!("the certificate ended at {}: the KME will refuse it", moment(own.not_after)))
+    } else if own.not_after - now < EXPIRY_WARNING_SECONDS {
+        Some(format!("the certificate ends soon, at {}", moment(own.not_after)))
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaf(not_before: i64, not_after: i64) -> Leaf {
+        Leaf {
+            subject: String::new(),
+            issuer: String::new(),
+            common_name: None,
+            names: Vec::new(),
+            is_version_1: false,
+            is_ca: false,
+            not_before,
+            not_after,
+            sha256: [0; 32],
+            public_key_sha256: [0; 32],
+        }
+    }
+
+    #[test]
+    fn dates_are_remarked_when_someone_must_act() {
+        const YEAR: i64 = 365 * 86_400;
+        let said = |before, after| date(&leaf(before, after), UnixTime(YEAR as u64));
+        assert_eq!(said(0, 2 * YEAR), None);
+        assert!(said(0, YEAR + 86_400).unwrap().contains("ends soon, at 1971-01-02"));
+        assert!(said(0, YEAR - 1).unwrap().contains("ended at 1970-12-31"));
+        assert!(said(YEAR + 1, 2 * YEAR).unwrap().contains("valid only from 1971-01-01"));
+        assert!(said(i64::MIN, -1).unwrap().contains("1970-01-01"));
+    }
+}

@@ -1,0 +1,20 @@
+//! Bounds of the daemon's own queues and waits.
+
+use std::time::Duration;
+
+use crate::types::limits::PEERS_MAX;
+
+/// How long `rekey --wait` waits for a new epoch: an attempt that met a busy KME has its answer or has failed by then.
+pub const REKEY_WAIT: Duration = Duration::from_secs(60);
+/// Callers that wait for a rekey at once: as many as there are places at the control socket.
+pub const WAITERS_MAX: usize = 16;
+/// Writes under way: three files a peer, each in one version.
+pub const STORES_MAX: usize = 3 * PEERS_MAX;
+/// Key requests waiting for one KME: six sources a peer, at most two exchanges of it at once.
+pub const KEY_REQUESTS_MAX: usize = 12 * PEERS_MAX;
+/// Control requests that wait for the loop.
+pub const CALLS_MAX: usize = 16;
+/// Longest sleep: after a suspend, which the runtime's timer does not count, a deadline is seen this much late at most.
+pub const SLEEP_MAX: Duration = Duration::from_secs(1);
+/// Shortest sleep: a deadline that does not move cannot make the loop spin.
+pub const SLEEP_MIN: Duration = Duration::from_millis(1);

@@ -1,0 +1,144 @@
+//! From what was loaded to what the engine and the key sources are made of.
+
+use std::io;
+
+use super::load::Loaded;
+use crate::config::{self, CipherChoice, Source};
+use crate::crypto::aead::AeadBackend;
+use crate::crypto::entropy::Hedge;
+use crate::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
+use crate::io::entropy::OsEntropy;
+use crate::io::source::{HttpMethod, KmeTls, SourceSetup};
+use crate::io::state::{StateDir, StateKind};
+use crate::types::id::{PeerId, SourceId};
+use crate::types::policy::Cipher;
+use crate::types::secret::SecretBytes;
+
+/// A source with the peer that it keys.
+pub struct PeerSource {
+    /// Whose.
+    pub peer: PeerId,
+    /// Its number there.
+    pub source: SourceId,
+    /// How to reach it.
+    pub setup: SourceSetup,
+}
+
+/// All sources, paths resolved.
+pub fn sources(loaded: &Loaded) -> Vec<PeerSource> {
+    let peers = (0..).map(PeerId).zip(&loaded.config.peers);
+    let all = peers.flat_map(|(peer, setup)| setup.sources.iter().map(move |source| (peer, source)));
+    all.map(|(peer, source)| PeerSource { peer, source: source.id, setup: source_setup(loaded, source) }).collect()
+}
+
+fn source_setup(loaded: &Loaded, source: &Source) -> SourceSetup {
+    SourceSetup {
+        name: source.name.clone(),
+        url: source.url.clone(),
+        local_sae: source.local_sae.clone(),
+        remote_sae: source.remote_sae.clone(),
+        ca_file: loaded.at(&source.ca_file),
+        cert_file: loaded.at(&source.cert_file),
+        key_file: loaded.at(&source.key_file),
+        server_name: source.server_name.clone(),
+        pin_sha256: source.pin_sha256,
+        timeout: source.timeout,
+        kme_tls: match source.kme_tls {
+            config::KmeTls::Any => KmeTls::Any,
+            config::KmeTls::PostQuantum => KmeTls::Pq,
+        },
+        method: match source.method {
+            config::HttpMethod::Post => HttpMethod::Post,
+            config::HttpMethod::Get => HttpMethod::Get,
+        },
+    }
+}
+
+/// Everything the engine needs: keys, policies, and what the peers kept over a restart.
+///
+/// # Errors
+/// The system gives no randomness.
+pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup> {
+    let Loaded { config, me, peers: keys, .. } = loaded;
+    let rng = Hedge::new(me.static_secret().duplicate(), Box::new(OsEntropy::open()?));
+    let inner_mtu = config.interface.mtu.bytes();
+    let peers = config.peers.into_iter().zip(keys);
+    let peers = peers
+        .map(|(peer, keys)| PeerSetup {
+            public: keys.public,
+            psk: keys.psk,
+            policy: policy(peer.policy),
+            sources: peer.sources.iter().map(|source| (source.id, source.name.clone())).collect(),
+            ciphers: ciphers(peer.cipher, aes_is_fast()),
+            name: peer.name,
+            endpoint: peer.endpoint,
+            allowed_ips: peer.allowed_ips,
+            keepalive: peer.keepalive,
+            ratchet: peer.ratchet,
+            pin_endpoint: peer.pin_endpoint,
+            inner_mtu,
+        })
+        .collect();
+    Ok(EngineSetup { me, peers, restored, rng: Box::new(rng), aead: AeadBackend::default() })
+}
+
+fn policy(policy: config::Policy) -> PolicySetup {
+    let config::Policy { qkd, min_sources, hold_last, degrade_for, rekey, full } = policy;
+    PolicySetup { qkd, min_sources, hold_last, degrade_for, rekey, full }
+}
+
+/// In the order of preference: AES first only where the processor has instructions for it.
+fn ciphers(choice: CipherChoice, aes_is_fast: bool) -> Vec<Cipher> {
+    match choice {
+        CipherChoice::Only(cipher) => vec![cipher],
+        CipherChoice::Auto if aes_is_fast => vec![Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305],
+        CipherChoice::Auto => vec![Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm],
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn aes_is_fast() -> bool {
+    std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn aes_is_fast() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn aes_is_fast() -> bool {
+    false
+}
+
+/// What each peer kept. A file that is there and cannot be read counts as damaged, never as absent: an absent ratchet
+/// opens what `require` closes (PROTOCOL 2.7).
+pub fn restore(dir: &StateDir, loaded: &Loaded) -> Vec<Restored> {
+    let read = |peer: &str, kind: StateKind| {
+        dir.read(peer, kind).unwrap_or_else(|error| {
+            tracing::warn!(peer, file = %dir.path(peer, kind).display(), %error, "state cannot be read: taken as damaged");
+            Some(SecretBytes::new(Vec::new()))
+        })
+    };
+    let peers = loaded.config.peers.iter();
+    peers
+        .map(|peer| Restored {
+            ratchet: read(&peer.name, StateKind::Ratchet),
+            clock: read(&peer.name, StateKind::Clock),
+            budget: read(&peer.name, StateKind::Budget),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_processor_decides_only_what_is_left_open() {
+        assert_eq!(ciphers(CipherChoice::Auto, true), [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305]);
+        assert_eq!(ciphers(CipherChoice::Auto, false), [Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm]);
+        let only = CipherChoice::Only(Cipher::ChaCha20Poly1305);
+        assert_eq!(ciphers(only, true), [Cipher::ChaCha20Poly1305]);
+    }
+}
