@@ -3,12 +3,12 @@
 use std::io;
 
 use super::load::Loaded;
-use crate::config::{self, CipherChoice, Source};
+use crate::config::{self, CipherChoice};
 use crate::crypto::aead::AeadBackend;
 use crate::crypto::entropy::Hedge;
 use crate::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
 use crate::io::entropy::OsEntropy;
-use crate::io::source::{HttpMethod, KmeTls, SourceSetup};
+use crate::io::source::SourceSetup;
 use crate::io::state::{StateDir, StateKind};
 use crate::types::id::{PeerId, SourceId};
 use crate::types::policy::Cipher;
@@ -28,30 +28,12 @@ pub struct PeerSource {
 pub fn sources(loaded: &Loaded) -> Vec<PeerSource> {
     let peers = (0..).map(PeerId).zip(&loaded.config.peers);
     let all = peers.flat_map(|(peer, setup)| setup.sources.iter().map(move |source| (peer, source)));
-    all.map(|(peer, source)| PeerSource { peer, source: source.id, setup: source_setup(loaded, source) }).collect()
-}
-
-fn source_setup(loaded: &Loaded, source: &Source) -> SourceSetup {
-    SourceSetup {
-        name: source.name.clone(),
-        url: source.url.clone(),
-        local_sae: source.local_sae.clone(),
-        remote_sae: source.remote_sae.clone(),
-        ca_file: loaded.at(&source.ca_file),
-        cert_file: loaded.at(&source.cert_file),
-        key_file: loaded.at(&source.key_file),
-        server_name: source.server_name.clone(),
-        pin_sha256: source.pin_sha256,
-        timeout: source.timeout,
-        kme_tls: match source.kme_tls {
-            config::KmeTls::Any => KmeTls::Any,
-            config::KmeTls::PostQuantum => KmeTls::Pq,
-        },
-        method: match source.method {
-            config::HttpMethod::Post => HttpMethod::Post,
-            config::HttpMethod::Get => HttpMethod::Get,
-        },
-    }
+    all.map(|(peer, source)| PeerSource {
+        peer,
+        source: source.id,
+        setup: SourceSetup::from_config(source, |named| loaded.at(named)),
+    })
+    .collect()
 }
 
 /// Everything the engine needs: keys, policies, and what the peers kept over a restart.
