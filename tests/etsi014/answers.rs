@@ -14,9 +14,11 @@ async fn stub(pki: &Pki, act: Act) -> Stub {
     Stub::start(tls(pki.certified("KME-A"), rustls::DEFAULT_VERSIONS), move |_| act.clone()).await
 }
 
+/// New keys are asked for once, keys by id until the deadline: that one is short.
 async fn ask(pki: &Pki, act: Act, kind: KeyRequestKind) -> Opened {
+    let seconds = if kind == new() { 10 } else { 2 };
     let stub = stub(pki, act).await;
-    fetch(&mut source(setup(pki, stub.address, "SAE-A", "SAE-B")), kind, Duration::from_millis(700)).await
+    fetch(&mut source(setup(pki, stub.address, "SAE-A", "SAE-B")), kind, Duration::from_secs(seconds)).await
 }
 
 fn new() -> KeyRequestKind {
@@ -97,7 +99,7 @@ async fn a_key_never_shows_in_a_failure() {
 #[tokio::test]
 async fn every_status_code_has_its_reason() {
     let pki = Pki::new();
-    for (code, new_reason, by_id_reason) in [
+    let codes = [
         (202, Reason::Malformed, Reason::Malformed),
         (204, Reason::Malformed, Reason::Malformed),
         (300, Reason::Malformed, Reason::Malformed),
@@ -110,14 +112,16 @@ async fn every_status_code_has_its_reason() {
         (429, Reason::NoKeyNow, Reason::UnknownKeyId),
         (500, Reason::NoKeyNow, Reason::UnknownKeyId),
         (503, Reason::NoKeyNow, Reason::UnknownKeyId),
-    ] {
+    ];
+    let asked = codes.map(async |(code, new_reason, by_id_reason)| {
         let body = if code == 204 { "" } else { "<h1>words</h1>" };
         let act = Act::Answer(http(code, "Retry-After: 3600\r\n", body));
         let failure = ask(&pki, act.clone(), new()).await.unwrap_err();
         assert!(failure.reason == new_reason && failure.text.contains(&code.to_string()), "{failure:?}");
         assert!(code == 204 || failure.text.contains("words"), "{failure:?}");
         assert_eq!(ask(&pki, act, by_id("k-0")).await.unwrap_err().reason, by_id_reason, "{code}");
-    }
+    });
+    futures_util::future::join_all(asked).await;
 }
 
 #[tokio::test]
@@ -150,6 +154,12 @@ async fn a_body_without_end_is_read_to_its_bound_only() {
     let headers = Act::Forever(b"HTTP/1.1 200 OK\r\n".to_vec(), b"X: y\r\n".repeat(64));
     let failure = ask(&pki, headers, new()).await.unwrap_err();
     assert!(failure.reason == Reason::Malformed && failure.text.contains("HTTP/1.1"), "{failure:?}");
+    let hints = Act::Forever(Vec::new(), b"HTTP/1.1 100 Continue\r\n\r\n".to_vec());
+    let hints = stub(&pki, hints).await;
+    let kind = KeyRequestKind::New { bits: 256 };
+    let mut asking = source(setup(&pki, hints.address, "SAE-A", "SAE-B"));
+    let failure = fetch(&mut asking, kind, Duration::from_millis(500)).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::Deadline, "{failure:?}");
     let compressed = Act::Answer(http(200, "Content-Encoding: gzip\r\n", "\u{1f}\u{8b}bomb"));
     assert_eq!(ask(&pki, compressed, new()).await.unwrap_err().reason, Reason::Malformed);
 }

@@ -1,7 +1,7 @@
 //! Slow KMEs, kept connections and turns. Waits are bounded from above by far more than they take, never from below.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plait::io::kme_client::registry::KmeClients;
 use plait::io::source::{Etsi014Source, KeySource, SourceSetup};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::pki::Pki;
 use crate::stub::{Act, Stub, http, keys, tls};
-use crate::world::{fetch, key_by_id, new_key, setup, source};
+use crate::world::{fetch, new_key, no_key_by_id, setup, source};
 
 /// Nothing here may take so long.
 const HANGS: Duration = Duration::from_secs(60);
@@ -107,7 +107,7 @@ async fn enc_keys_is_asked_once_and_dec_keys_until_the_key_is_there() {
         assert_eq!(late.requests().len(), 3);
     }
     let expired = stub(&pki, |_| Act::Answer(http(403, "", "Key expired"))).await;
-    let failure = key_by_id(&mut source(at(&pki, &expired)), &KeyId::new(b"k-0").unwrap()).await.unwrap_err();
+    let failure = no_key_by_id(&mut source(at(&pki, &expired)), &KeyId::new(b"k-0").unwrap()).await.unwrap_err();
     assert_eq!((failure.reason, expired.requests().len()), (Reason::UnknownKeyId, 1));
 }
 
@@ -136,7 +136,7 @@ async fn another_certificate_at_the_same_kme_waits_for_its_turn() {
     let mut first = Etsi014Source::new(at(&pki, &stub), &mut clients).unwrap();
     let mut second = Etsi014Source::new(setup(&pki, stub.address, "SAE-B", "SAE-A"), &mut clients).unwrap();
     let kind = KeyRequestKind::New { bits: 256 };
-    let (first, second) = tokio::join!(fetch(&mut first, kind, Duration::from_millis(300)), async {
+    let (first, second) = tokio::join!(fetch(&mut first, kind, Duration::from_secs(2)), async {
         while stub.requests().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
@@ -151,4 +151,23 @@ async fn another_certificate_at_the_same_kme_waits_for_its_turn() {
 async fn second_turn(clients: &mut KmeClients, pki: &Pki, stub: &Stub) {
     let reach = setup(pki, stub.address, "SAE-B", "SAE-A").reach;
     drop(clients.client(&reach).unwrap().turn().await);
+}
+
+#[tokio::test]
+async fn stuck_clients_of_our_kme_hold_others_up_for_seconds_only() {
+    let pki = Pki::new();
+    let server = crate::world::serve(&pki, crate::world::STILL, "").await;
+    let at = server.addresses()[0][0];
+    let mut stuck = Vec::new();
+    // More than its 256 connections: the rest waits in the kernel.
+    for _ in 0..300 {
+        stuck.push(tokio::net::TcpStream::connect(at).await.unwrap());
+    }
+    let start = Instant::now();
+    let mut asking = source(crate::world::site(&pki, &server, 0));
+    while new_key(&mut asking).await.is_err() {
+        assert!(start.elapsed() < HANGS, "the stuck connections were never given up");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    drop(stuck);
 }

@@ -83,8 +83,13 @@ pub(crate) async fn new_key(source: &mut Etsi014Source) -> Opened {
     fetch(source, KeyRequestKind::New { bits: 256 }, Duration::from_secs(10)).await
 }
 
-/// The key of that id.
+/// The key of that id, which is there.
 pub(crate) async fn key_by_id(source: &mut Etsi014Source, key_id: &KeyId) -> Opened {
+    fetch(source, KeyRequestKind::ById { key_id: key_id.clone() }, Duration::from_secs(5)).await
+}
+
+/// The key of an id that is not there: asked for not so long.
+pub(crate) async fn no_key_by_id(source: &mut Etsi014Source, key_id: &KeyId) -> Opened {
     fetch(source, KeyRequestKind::ById { key_id: key_id.clone() }, Duration::from_secs(1)).await
 }
 

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
+use crate::etsi014::v1::request::KEYS_PER_REQUEST_MAX;
+
 /// The verbs about KMEs.
 #[derive(Debug, Subcommand)]
 pub enum KmeCommand {
@@ -17,6 +19,57 @@ pub enum KmeCommand {
     #[command(after_help = "Example: plait kme cert --dir pki --kme KME-A=127.0.0.1 --kme KME-B=kme-b.example \
                             --sae SAE-A --sae SAE-B")]
     Cert(CertOrder),
+    /// Ask a KME for its status: prints the standard's JSON
+    #[command(after_help = "Example: plait kme status hq-dc")]
+    Status {
+        /// Configuration, by name or file
+        #[arg(value_name = "NAME|FILE")]
+        config: Option<String>,
+        /// Which KME
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Spend one key to see that both sites' KMEs work: prints its key_ID and a fingerprint to compare
+    #[command(
+        after_help = "Example: plait kme test hq-dc\n         plait kme test hq-dc --with KEY_ID    at the other site"
+    )]
+    Test {
+        /// Configuration, by name or file
+        #[arg(value_name = "NAME|FILE")]
+        config: Option<String>,
+        /// Fetch the key that the other site's test named, instead of a new one
+        #[arg(long, value_name = "KEY_ID")]
+        with: Option<String>,
+        /// Which KME
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Fetch new keys (enc_keys): prints the standard's JSON, keys included
+    #[command(after_help = "Example: plait kme get-key hq-dc --number 2 --size 256")]
+    GetKey {
+        /// Configuration, by name or file
+        #[arg(value_name = "NAME|FILE")]
+        config: Option<String>,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=KEYS_MAX))]
+        number: u32,
+        /// Bits of each
+        #[arg(long, value_name = "BITS", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..=16_384))]
+        size: u32,
+        /// Which KME
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Fetch the keys of these key_IDs (dec_keys): prints the standard's JSON, keys included
+    #[command(after_help = "Example: plait kme get-key-ids hq-dc KEY_ID KEY_ID")]
+    GetKeyIds {
+        /// Configuration, by name or file, unless --url is given; then the key_IDs
+        #[arg(value_name = "[NAME|FILE] KEY_ID", required = true, num_args = 1..=129)]
+        words: Vec<String>,
+        /// Which KME
+        #[command(flatten)]
+        target: Target,
+    },
     /// Steer the quantum link of a running pair
     #[command(after_help = "Example: plait kme link pair rate 500")]
     Link {
@@ -26,6 +79,44 @@ pub enum KmeCommand {
         #[command(subcommand)]
         order: LinkOrder,
     },
+}
+
+/// Keys of one request, as [`KEYS_PER_REQUEST_MAX`].
+const KEYS_MAX: i64 = KEYS_PER_REQUEST_MAX as i64;
+
+/// Which KME is meant: a source of the configuration, or what the options say.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// The source, by name or number; may be left out if the configuration has only one
+    #[arg(long, value_name = "S")]
+    pub source: Option<String>,
+    /// Base URL of the KME, in place of a configuration
+    #[arg(long, value_name = "URL", requires_all = ["cert", "key", "local_sae", "remote_sae"])]
+    pub url: Option<String>,
+    /// PEM file of the CA that issued the KME's certificate
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub ca: Option<PathBuf>,
+    /// PEM file of our client certificate
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub cert: Option<PathBuf>,
+    /// PEM file of its private key
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub key: Option<PathBuf>,
+    /// Our SAE id
+    #[arg(long, value_name = "ID", requires = "url")]
+    pub local_sae: Option<String>,
+    /// The other site's SAE id
+    #[arg(long, value_name = "ID", requires = "url")]
+    pub remote_sae: Option<String>,
+    /// Name expected in the KME's certificate, in place of the url's host
+    #[arg(long, value_name = "NAME", requires = "url")]
+    pub server_name: Option<String>,
+    /// SHA-256 of the KME's certificate or public key, in place of --ca and any name
+    #[arg(long, value_name = "HEX", requires = "url")]
+    pub pin_sha256: Option<String>,
+    /// Ask by GET instead of POST
+    #[arg(long, requires = "url")]
+    pub get: bool,
 }
 
 /// `plait kme cert`.

@@ -2,20 +2,40 @@
 
 pub mod args;
 
+mod ask;
 mod cert;
 mod link;
 mod serve;
+mod target;
 
 use std::path::Path;
 
 use self::args::KmeCommand;
 use super::exit::{Exit, Failure, Outcome};
+use crate::etsi014::v1::request::NewKeys;
 
 /// Runs one of the verbs. Control sockets are in `run_dir`.
 pub(super) fn run(command: KmeCommand, run_dir: &Path) -> Outcome {
     match command {
         KmeCommand::Serve { file } => runtime()?.block_on(serve::run(&file, run_dir)),
         KmeCommand::Cert(order) => cert::run(order),
+        KmeCommand::Status { config, target } => {
+            let kme = target::find(config.as_deref(), &target)?;
+            runtime()?.block_on(ask::status(&kme))
+        }
+        KmeCommand::Test { config, with, target } => {
+            let kme = target::find(config.as_deref(), &target)?;
+            runtime()?.block_on(ask::test(&kme, with))
+        }
+        KmeCommand::GetKey { config, number, size, target } => {
+            let kme = target::find(config.as_deref(), &target)?;
+            runtime()?.block_on(ask::get_key(&kme, NewKeys { number, size }))
+        }
+        KmeCommand::GetKeyIds { words, target } => {
+            let (config, ids) = target::split_words(&words, &target)?;
+            let kme = target::find(config, &target)?;
+            runtime()?.block_on(ask::get_key_ids(&kme, ids))
+        }
         KmeCommand::Link { name, order } => runtime()?.block_on(link::run(&name, order, run_dir)),
     }
 }

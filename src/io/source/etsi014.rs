@@ -45,7 +45,7 @@ impl Etsi014Source {
     }
 
     async fn key_by_id(&self, deadline: Duration, key_id: &KeyId) -> Result<DeliveredKey, SourceFailure> {
-        let outcome = self.kme.dec_keys(deadline, &[key_id.as_str().to_owned()]).await;
+        let outcome = self.kme.dec_keys(self.timeout.min(deadline), &[key_id.as_str().to_owned()]).await;
         self.note_tls(outcome.tls.as_deref());
         let key = only(outcome.result?, Reason::UnknownKeyId)?;
         if !key.key_id.as_str().eq_ignore_ascii_case(key_id.as_str()) {
