@@ -96,3 +96,6 @@ impl Pumps {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
