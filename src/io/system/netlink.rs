@@ -9,12 +9,8 @@ use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
-use crate::io::system::plan::Step;
+use crate::io::system::plan::{Step, TX_QUEUE_PACKETS};
 use crate::types::prefix::Prefix;
-
-/// Packets that wait in the interface before the oldest senders are told to slow down: the kernel's 500 drops bursts,
-/// more than this is delay.
-const TX_QUEUE_PACKETS: u32 = 1000;
 
 /// Number of the main table (`RT_TABLE_MAIN`, rtnetlink(7)).
 const MAIN_TABLE: u32 = 254;

@@ -5,6 +5,10 @@ use std::fmt;
 use crate::config::{InterfaceAddress, RouteTable};
 use crate::types::prefix::Prefix;
 
+/// Packets that wait in the interface before the oldest senders are told to slow down: the kernel's 500 drops bursts,
+/// more than this is delay.
+pub(super) const TX_QUEUE_PACKETS: u32 = 1000;
+
 /// An interface as it is to be.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct InterfacePlan {
@@ -35,7 +39,7 @@ pub enum Step {
     RemoveAddress(InterfaceAddress),
     /// Add an address.
     AddAddress(InterfaceAddress),
-    /// Set the MTU, in bytes.
+    /// Set the MTU, in bytes, and the length of the queue before the interface.
     SetMtu(u16),
     /// Set the interface up.
     Up,
@@ -115,7 +119,7 @@ impl Step {
             Self::AddAddress(InterfaceAddress { address, length }) => {
                 format!("ip address add {address}/{length} dev {name}")
             }
-            Self::SetMtu(mtu) => format!("ip link set dev {name} mtu {mtu}"),
+            Self::SetMtu(mtu) => format!("ip link set dev {name} mtu {mtu} txqueuelen {TX_QUEUE_PACKETS}"),
             Self::Up => format!("ip link set dev {name} up"),
             Self::AddRoute(prefix, table) => format!("ip route add {prefix} dev {name}{}", Table(table)),
         }
@@ -154,7 +158,7 @@ mod tests {
         let auto = plan(&addresses, &routes, RouteTable::Auto).unwrap();
         let expected = [
             "ip tuntap add dev hq mode tun",
-            "ip link set dev hq mtu 1420",
+            "ip link set dev hq mtu 1420 txqueuelen 1000",
             "ip address add 10.99.0.1/24 dev hq",
             "ip address add fd99::1/64 dev hq",
             "ip link set dev hq up",
