@@ -1,0 +1,49 @@
+//! The real binary in network namespaces: sites, a wan between them, KMEs; needs root and /dev/net/tun, says SKIPPED without.
+//!
+//! ```text
+//!   site a --10.1.1.0/24, fd01:1::/64-- wan --10.1.2.0/24, fd01:2::/64-- site b     outer addresses; `wan` forwards
+//!      \___ 10.3.1.0/24 ___ kme ___ 10.3.2.0/24 ___/                               each site reaches its own KME
+//!   inner: 10.99.0.1 and fd99::1 at a, 10.99.0.2 and fd99::2 at b
+//! ```
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test fails by panicking, runs programs and waits, also in its helpers"
+)]
+
+// The harness.
+mod blocks;
+mod capture;
+mod config;
+mod forge;
+mod kme;
+mod process;
+mod relay;
+mod site;
+mod topology;
+mod traffic;
+mod world;
+
+// The tests.
+mod attacks;
+mod backends;
+mod demo;
+mod documents;
+mod harness;
+mod impairment;
+mod leftovers;
+mod outages;
+mod peers;
+mod policies;
+mod ratchet;
+mod rekeys;
+mod restarts;
+mod roaming;
+mod sources;
+mod transports;
+mod wrong;

@@ -1,0 +1,32 @@
+//! A KME goes away and comes back: the tunnel holds over, asks seldom, and recovers unaided.
+
+use crate::topology::{inner4, runnable};
+use crate::traffic::{Echo, Flow};
+use crate::world::World;
+use std::time::{Duration, Instant};
+
+#[test]
+fn kmes_killed_for_twenty_seconds() {
+    if !runnable("kmes_killed_for_twenty_seconds") {
+        return;
+    }
+    let mut world = World::new();
+    world.set_policy("rekey", "\"2s\"");
+    world.up_hybrid();
+    let _echo = Echo::start(&world.net, "b");
+    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let failed = |world: &World| {
+        world.a.status().source_number("requests_failed") + world.b.status().source_number("requests_failed")
+    };
+    let before = failed(&world);
+    world.pair.kill();
+    let killed = Instant::now();
+    world.both(&["HOLDOVER"], Duration::from_secs(10));
+    std::thread::sleep(Duration::from_secs(20).saturating_sub(killed.elapsed()));
+    let asked = failed(&world) - before;
+    assert!((1..=20).contains(&asked), "{asked} failed requests of both ends in 20 s");
+    world.pair.up();
+    world.both(&["HYBRID"], Duration::from_secs(70));
+    let report = flow.stop();
+    assert_eq!((report.lost(), report.duplicates), (0, 0), "of {}", report.sent());
+}

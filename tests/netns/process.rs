@@ -1,0 +1,100 @@
+//! Children of a test: their output goes to a file, they end with the test, whatever happens to it.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a child may take to end after SIGTERM before that is a failure of the test.
+const END_WITHIN: Duration = Duration::from_secs(10);
+
+/// The binary under test, with the folders of this test.
+pub(crate) fn plait(dir: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_plait"));
+    command.arg("--run-dir").arg(dir.join("run")).arg("--state-dir").arg(dir.join("state"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+    command
+}
+
+/// Runs to the end and fails unless it succeeds; gives its standard output.
+pub(crate) fn succeed(command: &mut Command) -> String {
+    let output = finish(command);
+    assert!(output.status.success(), "{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs to the end, however it ends.
+pub(crate) fn finish(command: &mut Command) -> Output {
+    command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+/// Asks again every 50 ms until there is an answer; fails with what was waited for.
+pub(crate) fn wait_for<T>(what: &str, within: Duration, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begun.elapsed() < within, "no {what} within {within:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A running child. Dropping it kills it; a test that fails shows the end of its output.
+pub(crate) struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; its output is appended to `log`.
+    pub(crate) fn start(name: &str, mut command: Command, log: PathBuf) -> Self {
+        let file = File::options().create(true).append(true).open(&log).unwrap();
+        command.stdout(file.try_clone().unwrap()).stderr(file).stdin(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        Self { name: name.to_owned(), child, log }
+    }
+
+    /// Everything it said so far.
+    pub(crate) fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
+    /// Its exit status, if it has ended.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// SIGTERM, then waits for its end.
+    pub(crate) fn terminate(mut self) -> ExitStatus {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        let name = self.name.clone();
+        wait_for(&format!("end of {name} after SIGTERM"), END_WITHIN, || self.ended())
+    }
+
+    /// SIGKILL: no time for anything.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        nix::sys::signal::kill(pid, signal).unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let output = self.output();
+            let lines: Vec<&str> = output.lines().collect();
+            eprintln!("---- {} ----\n{}", self.name, lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
