@@ -2,10 +2,12 @@
 //!
 //! `link` makes secret key in blocks (at a fixed rate, or by `bb84`), `stock` keeps what was made, `issued` what was handed
 //! to a master and waits for its slave; `pair` owns the three, and `api` answers the requests of ETSI GS QKD 014 from them.
-//! `file` reads `pair.toml`, `order` the words that steer a running pair. Time and randomness are passed in.
+//! `fault` spoils keys on order, `file` reads `pair.toml`,
+//! `order` the words that steer a running pair. Time and randomness are passed in.
 
 pub mod api;
 pub mod bb84;
+pub mod fault;
 pub mod file;
 pub mod issued;
 pub mod link;

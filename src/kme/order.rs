@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::Fault;
 use super::pair::{Pair, PairStatus};
 use crate::types::time::Instant;
 
@@ -24,6 +25,13 @@ pub enum Order {
     Rate {
         /// Bits of secret key a second.
         bits_per_second: u64,
+    },
+    /// Spoil the next keys.
+    Fault {
+        /// How.
+        fault: Fault,
+        /// How many.
+        keys: u64,
     },
 }
 
@@ -56,6 +64,7 @@ impl Order {
             Self::Up => pair.set_link_up(now, true),
             Self::Down => pair.set_link_up(now, false),
             Self::Rate { bits_per_second } => pair.set_link_rate(now, bits_per_second),
+            Self::Fault { fault, keys } => pair.order_fault(fault, keys),
             Self::Status => {}
         }
         pair.status(now)
@@ -97,6 +106,8 @@ mod tests {
         assert!(!status.up && status.stored_keys == [3]);
         let OrderAnswer::Link(status) = ask(&Order::Rate { bits_per_second: 7 }.to_line()) else { panic!("answered") };
         assert!(!status.up && status.rate_bits_per_second == 7);
+        let line = Order::Fault { fault: Fault::WrongKey, keys: 3 }.to_line();
+        assert!(matches!(ask(&line), OrderAnswer::Link(PairStatus { faults_waiting: 3, .. })), "{line}");
         assert!(matches!(ask(&Order::Up.to_line()), OrderAnswer::Link(PairStatus { up: true, .. })));
         for wrong in ["", "{}", r#"{"version":2,"order":"up"}"#, r#"{"version":1,"order":"explode"}"#] {
             assert!(matches!(ask(wrong), OrderAnswer::Error(_)), "{wrong}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::fault::{Fault, Faults};
 use super::issued::{IssuedKey, IssuedKeys, NotDelivered};
 use super::link::{LinkModel, QuantumLink};
 use super::stock::Stock;
@@ -71,6 +72,7 @@ pub struct Pair {
     /// One for both directions, or of side A's masters and of side B's.
     stock: Vec<Stock>,
     issued: IssuedKeys,
+    faults: Faults,
     dec_delay: Duration,
     keys_issued: u64,
     keys_fetched: u64,
@@ -91,6 +93,8 @@ pub struct PairStatus {
     pub keys_fetched: u64,
     /// Keys that wait for their slave.
     pub keys_waiting: u64,
+    /// Keys that will have an ordered fault.
+    pub faults_waiting: u64,
 }
 
 impl Pair {
@@ -104,6 +108,7 @@ impl Pair {
             link: QuantumLink::new(setup.model, setup.block_bits, now),
             stock: vec![one; shares as usize],
             issued: IssuedKeys::default(),
+            faults: Faults::default(),
             dec_delay: setup.dec_delay,
             keys_issued: 0,
             keys_fetched: 0,
@@ -152,14 +157,23 @@ impl Pair {
             let key_id = fresh_id(entropy)?;
             let mut material = vec![0; bytes];
             entropy.fill(&mut material);
-            let masters = ContainerKey { key_id: key_id.clone(), material: SecretBytes::new(material.clone()) };
-            let slaves = ContainerKey { key_id, material: SecretBytes::new(material) };
-            let (master, slave) = (order.master.clone(), order.slave.clone());
-            self.issued.add(IssuedKey { key: slaves, master, slave, known_from: now + self.dec_delay });
-            self.keys_issued += 1;
-            keys.push(masters);
+            keys.push(self.issue_one(now, order, key_id, material));
         }
         Some(keys)
+    }
+
+    /// Puts the slave's copy aside and gives back the master's.
+    fn issue_one(&mut self, now: Instant, order: &Issue<'_>, key_id: KeyId, mut material: Vec<u8>) -> ContainerKey {
+        self.faults.spoil_both(&mut material);
+        let mut copy = material.clone();
+        self.faults.spoil_slave(&mut copy);
+        let slaves = ContainerKey { key_id: key_id.clone(), material: SecretBytes::new(copy) };
+        let (master, slave) = (order.master.clone(), order.slave.clone());
+        if !self.faults.take(Fault::LostKey) {
+            self.issued.add(IssuedKey { key: slaves, master, slave, known_from: now + self.dec_delay });
+        }
+        self.keys_issued += 1;
+        ContainerKey { key_id, material: SecretBytes::new(material) }
     }
 
     /// The keys named, to their slave, once.
@@ -190,6 +204,11 @@ impl Pair {
         self.link.set_rate(rate);
     }
 
+    /// Lets the next `keys` keys have a fault.
+    pub fn order_fault(&mut self, fault: Fault, keys: u64) {
+        self.faults.order(fault, keys);
+    }
+
     /// The figures at `now`.
     pub fn status(&mut self, now: Instant) -> PairStatus {
         self.advance(now);
@@ -200,6 +219,7 @@ impl Pair {
             keys_issued: self.keys_issued,
             keys_fetched: self.keys_fetched,
             keys_waiting: self.issued.len() as u64,
+            faults_waiting: self.faults.waiting(),
         }
     }
 }

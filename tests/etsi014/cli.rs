@@ -205,6 +205,7 @@ fn the_link_of_a_running_pair_is_steered() {
     json(&link(&["pair", "rate", "1000000000"]));
     assert_eq!(json(&link(&["pair", "status"]))["stored_keys"], serde_json::json!([5]));
     assert!(pair.at(0, &["get-key"]).status.success());
+    assert_eq!(json(&link(&["pair", "fault", "wrong-key", "3"]))["faults_waiting"], 3);
     fails(&link(&["other", "up"]), 3, "no KME pair runs here");
     fails(&link(&["../pair", "up"]), 2, "name");
     fails(&run(pair.dir.path(), &["kme", "serve", "pair.toml"]), 1, "runs already");

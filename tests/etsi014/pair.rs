@@ -6,6 +6,7 @@ use plait::config::HttpMethod;
 use plait::etsi014::v1::request::NewKeys;
 use plait::io::source::{KeySource, SourceState};
 use plait::keys::request::KeyRequestKind;
+use plait::kme::fault::Fault;
 use plait::kme::order::Order;
 use plait::types::id::{KeyId, SaeId};
 use plait::types::policy::Reason;
@@ -142,6 +143,30 @@ async fn a_key_that_arrives_late_is_fetched_within_the_deadline_and_no_new_one_i
     let by_id = KeyRequestKind::ById { key_id: key.0.clone() };
     assert_eq!(fetch(&mut b, by_id, Duration::from_secs(5)).await.unwrap(), key);
     assert_eq!(server.order(Order::Status).keys_issued, 1);
+}
+
+#[tokio::test]
+async fn ordered_faults_spoil_the_next_keys_and_no_others() {
+    let pki = Pki::new();
+    let server = serve(&pki, STILL, "").await;
+    let (mut a, mut b) = (source(site(&pki, &server, 0)), source(site(&pki, &server, 1)));
+    let before = new_key(&mut a).await.unwrap();
+    server.order(Order::Fault { fault: Fault::WrongKey, keys: 1 });
+    let wrong = new_key(&mut a).await.unwrap();
+    let other = key_by_id(&mut b, &wrong.0).await.unwrap();
+    let differing: u32 = wrong.1.iter().zip(&other.1).map(|(a, b)| (a ^ b).count_ones()).sum();
+    assert_eq!((&other.0, differing), (&wrong.0, 1));
+    server.order(Order::Fault { fault: Fault::LostKey, keys: 1 });
+    let lost = new_key(&mut a).await.unwrap();
+    assert_eq!(no_key_by_id(&mut b, &lost.0).await.unwrap_err().reason, Reason::UnknownKeyId);
+    server.order(Order::Fault { fault: Fault::RepeatedKey, keys: 1 });
+    let repeated = new_key(&mut a).await.unwrap();
+    assert!(repeated.1 == lost.1 && repeated.0 != lost.0);
+    server.order(Order::Fault { fault: Fault::ConstantKey, keys: 1 });
+    assert_eq!(new_key(&mut a).await.unwrap().1, [0; 32]);
+    assert_eq!(key_by_id(&mut b, &before.0).await.unwrap(), before);
+    let after = new_key(&mut a).await.unwrap();
+    assert_eq!(key_by_id(&mut b, &after.0).await.unwrap(), after);
 }
 
 #[tokio::test]

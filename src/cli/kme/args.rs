@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 use crate::etsi014::v1::request::KEYS_PER_REQUEST_MAX;
 
@@ -154,4 +154,25 @@ pub enum LinkOrder {
         #[arg(value_name = "BITS_PER_SECOND")]
         bits_per_second: u64,
     },
+    /// Spoil the next keys, as real KMEs have done, to see what the tunnel makes of it
+    Fault {
+        /// How
+        fault: FaultWord,
+        /// How many keys; 0 takes the order back
+        #[arg(default_value_t = 1)]
+        keys: u64,
+    },
+}
+
+/// What is wrong with a key.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FaultWord {
+    /// One bit differs between the two sites
+    WrongKey,
+    /// The other KME never learns of the key
+    LostKey,
+    /// The bytes of the key before, under another key_ID
+    RepeatedKey,
+    /// Every byte is zero
+    ConstantKey,
 }

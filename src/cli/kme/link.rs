@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use super::args::LinkOrder;
+use super::args::{FaultWord, LinkOrder};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output;
 use crate::io::kme_server::control::{self, OrderError};
+use crate::kme::fault::Fault;
 use crate::kme::file;
 use crate::kme::order::Order;
 
@@ -17,6 +18,7 @@ pub(super) async fn run(name: &str, order: LinkOrder, run_dir: &Path) -> Outcome
         LinkOrder::Down => Order::Down,
         LinkOrder::Status => Order::Status,
         LinkOrder::Rate { bits_per_second } => Order::Rate { bits_per_second },
+        LinkOrder::Fault { fault, keys } => Order::Fault { fault: meant(fault), keys },
     };
     let status = control::ask(&control::path(run_dir, name), order).await.map_err(|error| {
         let exit = match error {
@@ -27,4 +29,13 @@ pub(super) async fn run(name: &str, order: LinkOrder, run_dir: &Path) -> Outcome
         Failure::new(exit, error.to_string())
     })?;
     output::data(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()))
+}
+
+fn meant(word: FaultWord) -> Fault {
+    match word {
+        FaultWord::WrongKey => Fault::WrongKey,
+        FaultWord::LostKey => Fault::LostKey,
+        FaultWord::RepeatedKey => Fault::RepeatedKey,
+        FaultWord::ConstantKey => Fault::ConstantKey,
+    }
 }
