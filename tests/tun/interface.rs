@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, UdpSocket};
 
 use plait::config::{Backend, RouteTable};
 use plait::io::system::netlink::StepError;
-use plait::io::system::plan::InterfacePlan;
+use plait::io::system::plan::{InterfacePlan, describe};
 use plait::io::tun::{self, OpenError, is_gone};
 
 use crate::namespace::{backends, in_namespace, interface, ip, plan, take};
@@ -72,6 +72,44 @@ fn the_table_decides_where_routes_go() {
         assert!(!ip("route show table all").contains("10.20.0.0/16"));
         assert!(!ip("route show table all").contains("default"));
     });
+}
+
+/// Addresses and routes of the interface, without what depends on a program having it open or on chance.
+fn state() -> Vec<String> {
+    let link = ip("-o link show dev plait0");
+    let numbers = link.split_whitespace().skip_while(|word| *word != "mtu").take(2).collect::<Vec<_>>().join(" ");
+    let queue = link.split_whitespace().skip_while(|word| *word != "qlen").take(2).collect::<Vec<_>>().join(" ");
+    let lists = [ip("-o address show dev plait0"), ip("route show table all"), ip("-6 route show table all")];
+    let lines = lists
+        .iter()
+        .flat_map(|list| list.lines())
+        .filter(|line| line.contains("plait0") && !line.contains("fe80") && !line.contains("multicast"));
+    let mut lines: Vec<String> =
+        lines.map(|line| line.replace("linkdown", "").split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    lines.sort();
+    lines.dedup();
+    [vec![numbers, queue], lines].concat()
+}
+
+#[test]
+fn the_commands_of_a_dry_run_make_the_same_interface() {
+    let allowed = ["10.20.0.0/16", "0.0.0.0/0", "fd20::/48", "10.99.0.0/24"];
+    for table in [RouteTable::Number(51_900), RouteTable::Auto, RouteTable::Off] {
+        let allowed = if table == RouteTable::Auto { &["10.20.0.0/16", "fd20::/48"][..] } else { &allowed };
+        let plan = plan(&["10.99.0.1/24", "fd99::1/64"], 1400, allowed, table);
+        let (mut by_netlink, mut by_commands) = (Vec::new(), Vec::new());
+        in_namespace(|| {
+            let _tun = interface("plait0", Backend::TunRs, &plan);
+            by_netlink = state();
+        });
+        in_namespace(|| {
+            for command in describe("plait0", &plan) {
+                ip(command.strip_prefix("ip ").unwrap());
+            }
+            by_commands = state();
+        });
+        assert_eq!(by_netlink, by_commands, "{table:?}");
+    }
 }
 
 #[test]

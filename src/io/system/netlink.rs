@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures_util::stream::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::AddressAttribute;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
@@ -68,7 +69,12 @@ async fn take(handle: &Handle, index: u32, step: Step) -> io::Result<()> {
             handle.link().set(link.build()).execute().await
         }
         Step::Up => handle.link().set(LinkUnspec::new_with_index(index).up().build()).execute().await,
-        Step::AddAddress(at) => handle.address().add(index, at.address, at.length).execute().await,
+        Step::AddAddress(at) => {
+            let mut add = handle.address().add(index, at.address, at.length);
+            // A tunnel has no broadcast address, and `ip address add` sets none.
+            add.message_mut().attributes.retain(|attribute| !matches!(attribute, AddressAttribute::Broadcast(_)));
+            add.execute().await
+        }
         Step::RemoveAddress(at) => {
             let mut add = handle.address().add(index, at.address, at.length);
             handle.address().del(std::mem::take(add.message_mut())).execute().await

@@ -121,7 +121,7 @@ impl Step {
             }
             Self::SetMtu(mtu) => format!("ip link set dev {name} mtu {mtu} txqueuelen {TX_QUEUE_PACKETS}"),
             Self::Up => format!("ip link set dev {name} up"),
-            Self::AddRoute(prefix, table) => format!("ip route add {prefix} dev {name}{}", Table(table)),
+            Self::AddRoute(prefix, table) => format!("ip route add {prefix} dev {name} proto static{}", Table(table)),
         }
     }
 }
@@ -162,8 +162,8 @@ mod tests {
             "ip address add 10.99.0.1/24 dev hq",
             "ip address add fd99::1/64 dev hq",
             "ip link set dev hq up",
-            "ip route add 10.20.0.0/16 dev hq",
-            "ip route add fd20::/48 dev hq",
+            "ip route add 10.20.0.0/16 dev hq proto static",
+            "ip route add fd20::/48 dev hq proto static",
         ];
         assert_eq!(describe("hq", &auto), expected);
         let off = plan(&addresses, &routes, RouteTable::Off).unwrap();
@@ -171,7 +171,10 @@ mod tests {
         let number = describe("hq", &plan(&addresses, &routes, RouteTable::Number(51900)).unwrap());
         assert_eq!(
             number[5..7],
-            ["ip route add 10.20.0.0/16 dev hq table 51900", "ip route add 10.99.0.0/24 dev hq table 51900"]
+            [
+                "ip route add 10.20.0.0/16 dev hq proto static table 51900",
+                "ip route add 10.99.0.0/24 dev hq proto static table 51900"
+            ]
         );
     }
 
@@ -195,8 +198,8 @@ mod tests {
             "ip address add 10.99.0.2/24 dev hq",
             "ip address delete 10.99.0.1/24 dev hq",
             "ip link set dev hq up",
-            "ip route add 10.20.0.0/16 dev hq",
-            "ip route add 10.40.0.0/16 dev hq",
+            "ip route add 10.20.0.0/16 dev hq proto static",
+            "ip route add 10.40.0.0/16 dev hq proto static",
         ];
         assert_eq!(commands, expected);
         let moved = plan(&[address("10.99.0.2", 24)], &["10.20.0.0/16"], RouteTable::Number(9)).unwrap();
