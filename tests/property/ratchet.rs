@@ -121,7 +121,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 }
 
 fn entry(id: u8) -> RatchetEntry {
-    let role = if id % 2 == 0 { Role::Initiator } else { Role::Responder };
+    let role = if id.is_multiple_of(2) { Role::Initiator } else { Role::Responder };
     RatchetEntry { id: [id; 8], rs: Secret::take(&mut [id; 32]), when: UnixTime(u64::from(id)), role }
 }
 
