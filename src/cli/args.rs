@@ -91,7 +91,7 @@ pub enum Verb {
     },
     /// Key management entities: look at one, fetch keys, or simulate a pair
     #[command(subcommand)]
-    Kme(KmeCommand),
+    Kme(Box<KmeCommand>),
     /// Read a secret key file on standard input, print the public key file
     #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
     Pubkey,
@@ -117,6 +117,16 @@ pub enum Verb {
         /// For scripts: one JSON object a line
         #[arg(long)]
         json: bool,
+    },
+    /// Run the tunnel in the foreground
+    #[command(after_help = "Example: plait up hq-dc")]
+    Up {
+        /// Name of the interface, or its configuration file
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+        /// Print the `ip` commands that would be carried out, and do nothing
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Print version and features
     #[command(after_help = "Example: plait version")]

@@ -13,7 +13,9 @@ mod check;
 mod completions;
 mod demo;
 mod keys;
+mod logs;
 mod ratchet;
+mod up;
 mod version;
 
 use std::process::ExitCode;
@@ -47,12 +49,16 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Fingerprint { file } => keys::fingerprint(&file),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
-        Verb::Kme(command) => kme::run(command, &arguments.places.run_dir),
+        Verb::Kme(command) => kme::run(*command, &arguments.places.run_dir),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),
         Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
         Verb::Rekey { name, peer, wait } => ask::rekey(&name, peer, wait, &arguments.places.run_dir),
         Verb::Status { name, json } => ask::status(name.as_deref(), json, &arguments.places.run_dir),
+        Verb::Up { name, dry_run } => {
+            logs::start();
+            up::up(&name, dry_run, &arguments.places)
+        }
         Verb::Version => version::run(),
     }
 }

@@ -1,7 +1,17 @@
 //! F9, what drives the engine: the control loop and the packet threads.
+//!
+//! `load` reads, `start` sets up, `run` is the loop; `effects` carries out what the engine wants, `fetch` asks the key
+//! sources, `pump` moves the packets, `journal` tells people.
 
 pub mod certificates;
+mod effects;
+mod fetch;
+mod journal;
 pub mod limits;
 pub mod load;
 pub mod pump;
+mod report;
+pub mod run;
 pub mod setup;
+pub mod start;
+mod waiters;

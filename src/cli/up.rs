@@ -1,0 +1,45 @@
+//! `plait up`: runs the tunnel in the foreground, for people and for systemd alike.
+
+use std::path::Path;
+
+use super::args::Places;
+use super::exit::{Exit, Failure, Outcome};
+use super::output;
+use crate::daemon::load::{LoadFailure, config_path, load};
+use crate::daemon::run::run;
+use crate::daemon::start::{FailureKind, RunFailure, plan, start};
+use crate::io::system::plan::describe;
+
+/// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
+const RUNTIME_THREADS: usize = 2;
+
+/// `plait up NAME|FILE [--dry-run]`.
+pub(super) fn up(name: &str, dry_run: bool, places: &Places) -> Outcome {
+    let file = config_path(name);
+    if dry_run {
+        return show_plan(&file);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::io("runtime", &error))?;
+    runtime.block_on(async {
+        let (running, control) = start(&file, &places.run_dir, &places.state_dir).await.map_err(failure)?;
+        run(running, control).await.map_err(failure)
+    })?;
+    Ok(Exit::Ok)
+}
+
+fn show_plan(file: &Path) -> Outcome {
+    let loaded = load(file).map_err(|error: LoadFailure| failure(error.into()))?;
+    let plan = plan(&loaded).map_err(failure)?;
+    let lines = describe(&loaded.config.interface.name, &plan);
+    output::data(&(lines.join("\n") + "\n"))
+}
+
+fn failure(failure: RunFailure) -> Failure {
+    let exit = match failure.kind {
+        FailureKind::Configuration => Exit::Configuration,
+        FailureKind::Permission => Exit::Permission,
+        FailureKind::Other => Exit::Failure,
+    };
+    Failure::new(exit, failure.text)
+}

@@ -1,0 +1,151 @@
+//! What `plait status` shows, put together from the engine, the sources and the configuration.
+
+use std::time::Duration;
+
+use super::fetch::Fetchers;
+use crate::config::Policy;
+use crate::control::report::{
+    EpochReport, HandshakeReport, KeyIdReport, PeerReport, PolicyReport, SCHEMA, SourceReport, StatusReport,
+    TransferReport,
+};
+use crate::control::time::{rfc3339, seconds};
+use crate::engine::output::State;
+use crate::engine::status::{EpochStatus, PeerStatus};
+use crate::io::source::SourceSnapshot;
+use crate::types::policy::Suite;
+
+/// What of a peer's configuration is shown.
+pub(super) struct PeerFacts {
+    /// Of its public key.
+    pub(super) fingerprint: String,
+    /// Inner prefixes behind it.
+    pub(super) allowed_ips: Vec<String>,
+    /// This end's policy for it.
+    pub(super) policy: PolicyReport,
+}
+
+/// What does not change while the daemon runs.
+pub(super) struct Facts {
+    /// Name of the interface.
+    pub(super) interface: String,
+    /// Of this end.
+    pub(super) fingerprint: String,
+    /// UDP address and port.
+    pub(super) listen: String,
+    /// Bytes of the largest inner packet.
+    pub(super) mtu: u16,
+    /// Of the key files.
+    pub(super) suite: Suite,
+    /// `[policy]`.
+    pub(super) policy: PolicyReport,
+    /// In the order of the configuration.
+    pub(super) peers: Vec<PeerFacts>,
+}
+
+/// A policy as it is shown.
+pub(super) fn policy(policy: &Policy) -> PolicyReport {
+    PolicyReport {
+        qkd: policy.qkd.as_str().to_owned(),
+        min_sources: policy.min_sources,
+        hold_last_seconds: policy.hold_last.map(|span| span.as_secs()),
+        degrade_for_seconds: policy.degrade_for.map(|span| span.as_secs()),
+        rekey_seconds: policy.rekey.as_secs(),
+        full_seconds: policy.full.as_secs(),
+    }
+}
+
+/// The whole report.
+pub(super) fn status(
+    facts: &Facts,
+    uptime: Duration,
+    peers: Vec<PeerStatus>,
+    refused: impl Iterator<Item = (&'static str, u64)>,
+    fetchers: &Fetchers,
+) -> StatusReport {
+    let worst = peers.iter().map(|peer| peer.state).max().unwrap_or(State::Holding);
+    let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
+    let name_of = |at: u16| names.get(usize::from(at)).cloned().unwrap_or_default();
+    StatusReport {
+        schema: SCHEMA,
+        interface: facts.interface.clone(),
+        state: worst.as_str().to_owned(),
+        fingerprint: facts.fingerprint.clone(),
+        listen: facts.listen.clone(),
+        mtu: facts.mtu,
+        uptime_seconds: seconds(uptime),
+        policy: facts.policy.clone(),
+        sources: fetchers.figures().map(|(peer, figures)| source(name_of(peer.0), figures)).collect(),
+        refused: refused.map(|(reason, count)| (reason.to_owned(), count)).collect(),
+        peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
+    }
+}
+
+fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {
+    let word = |policy: crate::types::policy::QkdPolicy| policy.as_str().to_owned();
+    PeerReport {
+        name: status.name,
+        state: status.state.as_str().to_owned(),
+        fingerprint: facts.fingerprint.clone(),
+        endpoint: status.endpoint.map(|endpoint| endpoint.to_string()),
+        allowed_ips: facts.allowed_ips.clone(),
+        peer_qkd: status.peer_qkd.map(word),
+        effective_qkd: status.effective_qkd.map(word),
+        policy: facts.policy.clone(),
+        epoch: status.epoch.map(|of| epoch(of, suite)),
+        deadline_seconds: status.deadline.map(seconds),
+        handshakes: HandshakeReport {
+            full: status.handshakes.full,
+            fast: status.handshakes.fast,
+            failed: status.handshakes.failed,
+            last_full: status.handshakes.last_full.map(rfc3339),
+        },
+        transfer: TransferReport {
+            received_bytes: status.transfer.received_bytes,
+            sent_bytes: status.transfer.sent_bytes,
+            received_packets: status.transfer.received_packets,
+            sent_packets: status.transfer.sent_packets,
+        },
+        drops: status.transfer.drops.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+        refused: status.refusals.iter().map(|(reason, count)| ((*reason).to_owned(), *count)).collect(),
+    }
+}
+
+fn epoch(status: EpochStatus, suite: Suite) -> EpochReport {
+    let mut mixed = vec!["x25519".to_owned(), suite.kem_name().to_owned()];
+    mixed.extend(status.psk.then(|| "psk".to_owned()));
+    mixed.extend(status.ratchet.then(|| "ratchet".to_owned()));
+    mixed.extend(status.mixed.iter().map(|(_, name, _)| name.clone()));
+    let key_id = |(_, source, key_id): (_, String, crate::types::id::KeyId)| KeyIdReport {
+        source,
+        key_id: key_id.as_str().to_owned(),
+    };
+    EpochReport {
+        number: status.number,
+        age_seconds: seconds(status.age),
+        qkd_age_seconds: status.qkd_age.map(seconds),
+        cipher: status.cipher.as_str().to_owned(),
+        check_words: status.check_words,
+        mixed,
+        key_ids: status.mixed.into_iter().map(key_id).collect(),
+    }
+}
+
+fn source(peer: String, figures: SourceSnapshot) -> SourceReport {
+    let (stored_keys, stored_keys_age_seconds) = figures.stored_keys.map(|(keys, age)| (keys, seconds(age))).unzip();
+    let (last_error, last_error_age_seconds) = figures.last_error.map(|(text, age)| (text, seconds(age))).unzip();
+    SourceReport {
+        name: figures.name,
+        peer,
+        kind: figures.kind.to_owned(),
+        state: figures.state.as_str().to_owned(),
+        stored_keys,
+        stored_keys_age_seconds,
+        tls: figures.tls,
+        keys_used: figures.keys_used,
+        requests_ok: figures.requests_ok,
+        requests_failed: figures.requests_failed,
+        last_error,
+        last_error_age_seconds,
+        certificate_expiry: figures.certificate_expiry.map(rfc3339),
+    }
+}

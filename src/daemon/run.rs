@@ -1,0 +1,167 @@
+//! The control loop: feeds the engine with news, drains its effects, arms one timer.
+
+use std::time::Duration;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::effects::Effects;
+use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
+use super::pump::PumpNews;
+use super::start::{RunFailure, Running};
+use super::waiters::Waiters;
+use super::{journal, report};
+use crate::control::request::{Answer, Request};
+use crate::engine::output::Command;
+use crate::io::control_socket::{Call, ControlSocket};
+use crate::types::id::PeerId;
+use crate::types::time::Instant;
+
+/// The signals that matter.
+struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+    usr1: Signal,
+}
+
+/// What a signal or a request means for the loop.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Course {
+    GoOn,
+    Stop,
+}
+
+/// Runs until it is told to stop; then every peer is told, and the clocks are written.
+///
+/// # Errors
+/// The interface is gone, or the system refuses something that the daemon cannot do without.
+pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), RunFailure> {
+    let mut signals = Signals::listen().map_err(|error| RunFailure::other(format!("signals: {error}")))?;
+    let (calls_in, mut calls) = mpsc::channel::<Call>(CALLS_MAX);
+    let socket = tokio::spawn(control.serve(calls_in));
+    let mut effects = Effects::new();
+    let mut waiters = Waiters::default();
+    effects.drain(&mut running);
+    journal::ready(&running.facts.interface);
+    let ended = loop {
+        let pause = pause(&running);
+        let course = tokio::select! {
+            news = running.outlet.next() => match news {
+                Some(PumpNews::Event(event)) => {
+                    running.engine.handle_pump(running.now(), event);
+                    Course::GoOn
+                }
+                Some(PumpNews::Ended(end)) => break Err(RunFailure::other(format!("{}: {}", end.thread, end.error))),
+                None => break Err(RunFailure::other("all packet threads have ended")),
+            },
+            Some(delivery) = running.delivered.recv() => {
+                running.engine.handle_keys(running.now(), delivery);
+                Course::GoOn
+            }
+            Some((id, ok)) = effects.stored() => {
+                running.engine.handle_stored(running.now(), id, ok);
+                Course::GoOn
+            }
+            Some(call) = calls.recv() => answer(&mut running, &mut waiters, call),
+            course = signals.next() => {
+                if course == Signalled::Rekey {
+                    running.engine.handle_command(running.now(), Command::Rekey(None));
+                }
+                if course == Signalled::Stop { Course::Stop } else { Course::GoOn }
+            }
+            () = sleep(pause) => Course::GoOn,
+        };
+        if course == Course::Stop {
+            break Ok(());
+        }
+        running.engine.handle_timeout(running.now());
+        effects.drain(&mut running);
+        waiters.look(&running);
+    };
+    socket.abort();
+    journal::stopping();
+    running.engine.handle_command(running.now(), Command::Stop);
+    effects.finish(&mut running).await;
+    running.pumps.stop();
+    ended
+}
+
+/// Until the engine's next deadline, at most [`SLEEP_MAX`]: the runtime's timer does not count suspend.
+fn pause(running: &Running) -> Duration {
+    let now = running.now();
+    let due = running.engine.poll_timeout(now).unwrap_or(Instant::FAR_FUTURE);
+    due.since(now.at).clamp(SLEEP_MIN, SLEEP_MAX)
+}
+
+fn answer(running: &mut Running, waiters: &mut Waiters, call: Call) -> Course {
+    let now = running.now();
+    match call.request {
+        Request::Status => {
+            let uptime = now.at.since(Instant::ZERO);
+            let peers = running.engine.status(now);
+            let refused = running.engine.refusals();
+            let status = report::status(&running.facts, uptime, peers, refused, &running.fetchers);
+            // A caller who has gone needs no answer.
+            drop(call.answer.send(Answer::Status { status: Box::new(status) }));
+        }
+        Request::Rekey { peer, wait } => match which(running, peer.as_deref()) {
+            Ok(which) => {
+                let before = waiters.epochs(running, which);
+                running.engine.handle_command(now, Command::Rekey(which));
+                if wait {
+                    waiters.add(before, call.answer);
+                } else {
+                    drop(call.answer.send(Answer::Done { text: "the rekey has begun".to_owned() }));
+                }
+            }
+            Err(error) => drop(call.answer.send(Answer::Refused { error })),
+        },
+        Request::Stop => {
+            drop(call.answer.send(Answer::Done { text: "stopping".to_owned() }));
+            return Course::Stop;
+        }
+    }
+    Course::GoOn
+}
+
+/// The peer of that name; none means all.
+fn which(running: &Running, name: Option<&str>) -> Result<Option<PeerId>, String> {
+    let Some(name) = name else { return Ok(None) };
+    let at = running.peer_names.iter().position(|known| known == name);
+    let at = at.and_then(|at| u16::try_from(at).ok());
+    at.map(|at| Some(PeerId(at)))
+        .ok_or_else(|| format!("no peer {name:?} in this interface: there are {}", running.peer_names.join(", ")))
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Signalled {
+    Nothing,
+    Rekey,
+    Stop,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+            usr1: signal(SignalKind::user_defined1())?,
+        })
+    }
+
+    async fn next(&mut self) -> Signalled {
+        tokio::select! {
+            _ = self.term.recv() => Signalled::Stop,
+            _ = self.int.recv() => Signalled::Stop,
+            _ = self.usr1.recv() => Signalled::Rekey,
+            _ = self.hup.recv() => {
+                tracing::warn!("SIGHUP: this version does not reload; restart the daemon to use a changed configuration");
+                Signalled::Nothing
+            }
+        }
+    }
+}

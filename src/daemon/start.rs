@@ -1,0 +1,196 @@
+//! From a configuration file to a running tunnel, in an order in which every failure leaves nothing behind.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::fetch::Fetchers;
+use super::load::{LoadFailure, Loaded, load};
+use super::pump::{PumpOutlet, PumpPair, Pumps};
+use super::report::{Facts, PeerFacts, policy};
+use super::{certificates, setup};
+use crate::crypto::self_test;
+use crate::dataplane::snapshot::Snapshot;
+use crate::engine::Engine;
+use crate::engine::output::Now;
+use crate::io::clock::Clock;
+use crate::io::control_socket::{ControlSocket, lock_path, socket_path};
+use crate::io::lock::{Lock, LockError};
+use crate::io::state::StateDir;
+use crate::io::system::netlink::take_steps;
+use crate::io::system::plan::InterfacePlan;
+use crate::io::tun;
+use crate::io::udp::UdpSocket;
+use crate::keys::request::KeyDelivery;
+
+/// Why the daemon did not start or did not go on.
+#[derive(Debug)]
+pub struct RunFailure {
+    /// For a person.
+    pub text: String,
+    /// What kind of exit code it deserves.
+    pub kind: FailureKind,
+}
+
+/// Kinds of [`RunFailure`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The configuration or a file that it names.
+    Configuration,
+    /// A right is missing, or too many have one.
+    Permission,
+    /// Anything else.
+    Other,
+}
+
+impl RunFailure {
+    pub(super) fn other(text: impl Into<String>) -> Self {
+        Self { text: text.into(), kind: FailureKind::Other }
+    }
+
+    fn io(what: impl std::fmt::Display, error: &io::Error) -> Self {
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
+        Self { text: format!("{what}: {error}"), kind }
+    }
+}
+
+impl From<LoadFailure> for RunFailure {
+    fn from(failure: LoadFailure) -> Self {
+        let kind = if failure.is_permission { FailureKind::Permission } else { FailureKind::Configuration };
+        Self { text: failure.text, kind }
+    }
+}
+
+/// Everything that runs. Dropping it takes interface, routes and sockets away.
+pub struct Running {
+    pub(super) engine: Engine,
+    pub(super) facts: Facts,
+    pub(super) peer_names: Vec<String>,
+    pub(super) clock: Clock,
+    pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
+    pub(super) udp: Arc<UdpSocket>,
+    pub(super) pumps: Pumps,
+    pub(super) outlet: PumpOutlet,
+    pub(super) fetchers: Fetchers,
+    pub(super) delivered: tokio::sync::mpsc::Receiver<KeyDelivery>,
+    pub(super) state: StateDir,
+    pub(super) _locks: [Lock; 2],
+}
+
+/// Loads, checks and sets up. Needs a tokio runtime.
+///
+/// # Errors
+/// [`RunFailure`]; nothing is left behind.
+pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Running, ControlSocket), RunFailure> {
+    let clock = Clock::start();
+    let loaded = load(file)?;
+    for warning in loaded.warnings.iter().chain(&certificates::check(&loaded, clock.unix())?) {
+        tracing::warn!("{warning}");
+    }
+    self_test::run(crate::crypto::kem::default_backend()).map_err(|failure| RunFailure::other(failure.to_string()))?;
+    let name = loaded.config.interface.name.clone();
+    let (state, locks) = claim(&name, run_dir, state_dir)?;
+    let (fetchers, delivered) =
+        Fetchers::start(setup::sources(&loaded)).map_err(|error| RunFailure::other(error.to_string()))?;
+    let control = ControlSocket::listen(&socket_path(run_dir, &name))
+        .map_err(|error| RunFailure::io(socket_path(run_dir, &name).display(), &error))?;
+    let listen = loaded.config.interface.listen;
+    let udp = UdpSocket::bind(listen).map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
+    let udp = Arc::new(udp);
+    let queues = interface(&loaded).await?;
+    let facts = facts(&loaded, &udp);
+    let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
+    let restored = setup::restore(&state, &loaded);
+    let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
+    let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+    let pairs = queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) }).collect();
+    let read_clock = Arc::new(move || clock.now());
+    let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock)
+        .map_err(|error| RunFailure::io("packet threads", &error))?;
+    let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
+    let running = Running {
+        engine,
+        facts,
+        peer_names,
+        clock,
+        snapshot,
+        udp,
+        pumps,
+        outlet,
+        fetchers,
+        delivered,
+        state,
+        _locks: locks,
+    };
+    Ok((running, control))
+}
+
+impl Running {
+    /// Both clocks.
+    pub(super) fn now(&self) -> Now {
+        Now { at: self.clock.now(), unix: self.clock.unix() }
+    }
+}
+
+/// One daemon a name, and one a state folder: two would use one ratchet.
+fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Lock; 2]), RunFailure> {
+    std::fs::create_dir_all(run_dir).map_err(|error| RunFailure::io(run_dir.display(), &error))?;
+    let state = StateDir::of(state_dir, name);
+    state.create().map_err(|error| RunFailure::io(state_dir.display(), &error))?;
+    let take = |path: &Path| {
+        Lock::take(path).map_err(|error| match error {
+            LockError::Held { .. } => RunFailure::other(format!("a daemon of {name} runs already: {error}")),
+            LockError::File { .. } => RunFailure::other(error.to_string()),
+        })
+    };
+    let locks = [take(&lock_path(run_dir, name))?, take(&state.lock_path())?];
+    Ok((state, locks))
+}
+
+/// TUN interface, addresses, MTU and routes: all of it vanishes with the descriptor.
+async fn interface(loaded: &Loaded) -> Result<Vec<Arc<dyn tun::TunQueue>>, RunFailure> {
+    let plan = plan(loaded)?;
+    let interface = &loaded.config.interface;
+    let tun = tun::open(&interface.name, interface.backend).map_err(|error| {
+        let denied = matches!(error, tun::OpenError::NotPermitted(_));
+        let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
+        RunFailure { text: error.to_string(), kind }
+    })?;
+    let steps = plan.steps_from(&InterfacePlan::default());
+    take_steps(&tun.name, tun.index, &steps).await.map_err(|error| RunFailure::other(error.to_string()))?;
+    Ok(tun.queues)
+}
+
+/// What the interface is to be.
+///
+/// # Errors
+/// A route that would catch the tunnel's own datagrams.
+pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
+    let interface = &loaded.config.interface;
+    let allowed = loaded.config.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied());
+    InterfacePlan::new(&interface.addresses, interface.mtu.bytes(), allowed, interface.table)
+        .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
+}
+
+fn facts(loaded: &Loaded, udp: &UdpSocket) -> Facts {
+    let interface = &loaded.config.interface;
+    let peers = loaded.config.peers.iter().zip(&loaded.peers);
+    Facts {
+        interface: interface.name.clone(),
+        fingerprint: loaded.me.fp().to_string(),
+        listen: udp.local_address().unwrap_or(interface.listen).to_string(),
+        mtu: interface.mtu.bytes(),
+        suite: loaded.me.suite(),
+        policy: policy(&loaded.config.policy),
+        peers: peers
+            .map(|(peer, keys)| PeerFacts {
+                fingerprint: keys.public.fp().to_string(),
+                allowed_ips: peer.allowed_ips.iter().map(ToString::to_string).collect(),
+                policy: policy(&peer.policy),
+            })
+            .collect(),
+    }
+}
