@@ -12,6 +12,7 @@ use crate::keys::policy::Exchange;
 use crate::types::id::SessionIndex;
 use crate::types::limits::{
     ANSWERED_RECENTLY, PENDING_ANSWERS_MAX, PENDING_LIFE, PENDING_MIN_AGE, PENDING_UNCONFIRMED_LIFE, R2_PATIENCE,
+    UNDECIDED_I2_MAX,
 };
 use crate::types::policy::{QkdPolicy, Reason};
 use crate::types::time::Instant;
@@ -27,6 +28,7 @@ pub(super) struct Pending {
     data_index: Option<SessionIndex>,
     made_at: Instant,
     accepted_at: Option<Instant>,
+    answered_at: Option<Instant>,
     /// R1 as sent, for resent fragments of I1.
     r1: Vec<Vec<u8>>,
     /// I2 as accepted, empty before: its copies get the cached R2.
@@ -63,10 +65,11 @@ impl Pending {
         }
     }
 
-    /// When the R2 that is undecided was accepted.
-    pub(super) fn undecided_since(&self) -> Option<Instant> {
+    /// How long an accepted I2 keeps fast rekeys away: until it is answered, and for a while after R2 (PROTOCOL 2.8).
+    pub(super) fn undecided_until(&self) -> Option<Instant> {
         match self.stage {
-            Stage::Keys { .. } | Stage::Storing { .. } | Stage::Answered { session: Some(_), .. } => self.accepted_at,
+            Stage::Keys { .. } | Stage::Storing { .. } => Some(self.ends_at()),
+            Stage::Answered { session: Some(_), .. } => self.answered_at.map(|answered| answered + UNDECIDED_I2_MAX),
             Stage::I2(_) | Stage::Answered { session: None, .. } | Stage::Spent => None,
         }
     }
@@ -84,6 +87,11 @@ impl Pending {
 
     fn is_fetching(&self) -> bool {
         matches!(self.stage, Stage::Keys { .. })
+    }
+
+    /// Whether a KME has been asked for its keys and has not answered.
+    pub(super) fn is_asking(&self) -> bool {
+        matches!(&self.stage, Stage::Keys { gather, .. } if gather.is_asking())
     }
 }
 
@@ -159,6 +167,7 @@ impl Peer {
             data_index: Some(data_index),
             made_at: now.at,
             accepted_at: None,
+            answered_at: None,
             r1,
             i2: Vec::new(),
         });
@@ -209,7 +218,7 @@ impl Peer {
             pending.i2 = i2;
         }
         if let Some(id) = seeded {
-            self.ratchet_seeded(id, desk);
+            self.ratchet_seeded(now, id, desk);
         }
         self.accept_i2(now, from, at, state, desk);
     }
@@ -229,6 +238,9 @@ impl Peer {
             other.free(desk);
         }
         let agreed = state.agreed().clone();
+        if state.is_short_already() {
+            self.start_clock(now, &agreed, desk);
+        }
         let hopeless = state.is_short_already() && self.waiver(now.at, &agreed, Exchange::Handshake).is_none();
         let seen = &self.keys.rules.seen;
         let gather = Gather::by_ids(self.id, state.slots(), |source, key_id| match hopeless {
@@ -243,7 +255,7 @@ impl Peer {
 
     /// Asks the KMEs for an accepted I2, one exchange of the peer at a time, and answers when all keys are here.
     pub(super) fn go_on_with_answers(&mut self, now: Now, desk: &mut Desk) {
-        let busy = self.exchanges.rekey_answer.as_ref().is_some_and(super::rekey_answer::RekeyAnswer::is_fetching);
+        let busy = self.is_fetching_for_rekey();
         let Some(at) = self.exchanges.answers.iter().position(Pending::is_fetching) else { return };
         let Some(Pending { stage: Stage::Keys { gather, .. }, .. }) = self.exchanges.answers.get_mut(at) else {
             return;
@@ -295,7 +307,8 @@ impl Peer {
         let Stage::Storing { session, r2, to, .. } = std::mem::replace(&mut pending.stage, Stage::Spent) else {
             return;
         };
-        if !ok && !self.may_go_on_unwritten(now, &session, desk) {
+        let may_go_on = ok || self.may_go_on_unwritten(now, &session, desk);
+        if !may_go_on || self.is_too_late(now, &session) {
             self.exchanges.answers.remove(at).free(desk);
             return;
         }
@@ -311,14 +324,13 @@ impl Peer {
         to: Endpoint,
         desk: &mut Desk,
     ) {
-        if !self.setup.pin_endpoint || self.link.endpoint.is_none() {
-            // Roaming on an I2 that makes a session (PROTOCOL 2.9).
-            self.link.endpoint = Some(to);
-        }
+        // Roaming on an I2 that makes a session (PROTOCOL 2.9).
+        self.move_endpoint(to, desk);
         self.tally.last_full = Some(now.unix);
         let number = self.install_session(now, session, desk);
         if let Some(pending) = self.exchanges.answers.get_mut(at) {
             pending.data_index = None;
+            pending.answered_at = Some(now.at);
         }
         self.finish_answer(at, Stage::Answered { r2, session: Some(number) }, to, desk);
     }
@@ -337,7 +349,7 @@ impl Peer {
             .answers
             .iter()
             .any(|pending| matches!(&pending.stage, Stage::Keys { gather, .. } if gather.waits_for_budget()));
-        let token = token.then(|| self.keys.rules.next_token(now));
+        let token = (token && !self.is_fetching_for_rekey()).then(|| self.keys.rules.next_token(now));
         self.exchanges.answers.iter().map(Pending::ends_at).chain(token).min()
     }
 

@@ -73,6 +73,11 @@ impl Attempt {
         self.times.answered.is_some_and(|answered| now.since(answered) < span)
     }
 
+    /// How long an I2 keeps fast rekeys away: as long as its R2 is awaited (PROTOCOL 2.8).
+    pub(super) fn undecided_until(&self) -> Option<Instant> {
+        self.undecided_since().map(|_| self.ends_at())
+    }
+
     /// When I2 left, while its R2 is awaited.
     pub(super) fn undecided_since(&self) -> Option<Instant> {
         match self.stage {
@@ -104,8 +109,10 @@ impl Attempt {
         }
     }
 
+    /// A session that is being stored has no end of its own: it is used when it is written.
     fn ends_at(&self) -> Instant {
         match self.times.progress {
+            _ if matches!(self.stage, Stage::Storing { .. }) => Instant::FAR_FUTURE,
             Some(progress) => progress + ATTEMPT_LIFE,
             None => self.times.began + ATTEMPT_UNANSWERED_LIFE,
         }
@@ -281,7 +288,7 @@ impl Peer {
             }
             return;
         };
-        if attempt.ends_at() <= now.at && !matches!(attempt.stage, Stage::Storing { .. }) {
+        if attempt.ends_at() <= now.at {
             return self.fail_attempt(now, desk);
         }
         if attempt.times.next_send.is_some_and(|next| next <= now.at) {

@@ -1,5 +1,6 @@
 //! Finds whose datagram, key or command it is; strangers are met at the door (PROTOCOL 2.4).
 
+use super::chain::Chain;
 use super::desk::{Desk, IndexUse};
 use super::gather::Gather;
 use super::interface::Engine;
@@ -36,7 +37,7 @@ impl Engine {
             }
             PumpEvent::Roamed { tag, from, local } => {
                 let from = Endpoint { to: from, from: local };
-                self.with_peer(tag.peer, |peer, desk| peer.move_endpoint(from, desk));
+                self.with_peer(tag.peer, |peer, desk| peer.on_roamed(tag, from, desk));
             }
             PumpEvent::OldEpoch { tag } => {
                 self.with_peer(tag.peer, |peer, desk| peer.send_empty(now, desk));
@@ -137,22 +138,25 @@ impl Peer {
         match Control::parse(bytes) {
             Ok(Control::Fr1(fr1)) => self.on_fr1(now, tag.session, fr1, desk),
             Ok(Control::Fr2(fr2)) => self.on_fr2(now, tag.session, fr2, desk),
-            Ok(Control::PleaseRekey) => self.on_please_rekey(now),
+            Ok(Control::PleaseRekey) => self.on_please_rekey(now, tag),
             Ok(Control::Close) => self.on_close(now, tag, desk),
             Ok(Control::Unknown(_)) => self.count("unknown control message"),
             Err(_) => self.count("malformed control message"),
         }
     }
 
-    fn on_please_rekey(&mut self, now: Now) {
-        if self.exchanges.rekey.is_none() && self.chain().is_some_and(|chain| chain.role == Role::Initiator) {
+    /// The responder's limits are reached. One that was asked for under an epoch that has been replaced has been heeded.
+    fn on_please_rekey(&mut self, now: Now, tag: EpochTag) {
+        let in_use =
+            |chain: &Chain| chain.role == Role::Initiator && (chain.session, chain.epoch) == (tag.session, tag.number);
+        if self.exchanges.rekey.is_none() && self.chain().is_some_and(in_use) {
             self.pace.rekey_due = Some(now.at);
         }
     }
 
     /// An inner packet without an epoch: it waits, bounded, unless the policy has stopped the traffic.
     fn stage(&mut self, now: Now, packet: Vec<u8>, desk: &mut Desk) {
-        if self.state(now.at) == super::output::State::Blocked {
+        if self.is_blocked(now.at) {
             return self.count("blocked");
         }
         if self.link.staged.push(packet).is_some() {

@@ -67,6 +67,10 @@ impl Desk {
         self.indices.remove(&index);
     }
 
+    pub(super) fn live_indices(&self) -> usize {
+        self.indices.len()
+    }
+
     pub(super) fn index_use(&self, index: u32) -> Option<IndexUse> {
         self.indices.get(&SessionIndex::new(index)?).copied()
     }

@@ -13,11 +13,12 @@ use crate::dataplane::snapshot::Endpoint;
 use crate::handshake::terms::NewSession;
 use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
 use crate::session::fast_rekey::{EpochRoot, NewEpoch};
-use crate::session::keyring::KeptEpoch;
+use crate::session::keyring::{KeptEpoch, Standing};
 use crate::types::id::SessionIndex;
 use crate::types::limits::{
     CONTROL_LANE, FULL_JITTER, FULL_TURN, PLEASE_REKEY_INTERVAL, REJECT_AFTER_FAST, REJECT_AFTER_FULL,
 };
+use crate::types::policy::QkdPolicy;
 use crate::types::secret::Secret;
 use crate::types::terms::{Agreed, Role};
 use crate::types::time::Instant;
@@ -38,7 +39,8 @@ impl Peer {
     pub(super) fn install_session(&mut self, now: Now, session: Box<NewSession>, desk: &mut Desk) -> u32 {
         let session = *session;
         let number = desk.next_session();
-        let agreed = session.agreed;
+        // What remains at the peer is of this handshake; it is no limit of a clock that starts later (PROTOCOL 2.8a).
+        let agreed = Agreed { clock: 0, ..session.agreed };
         let facts = EpochFacts {
             full: true,
             short: session.waiver.is_some_and(|kind| kind != crate::keys::policy::WaiverKind::Off),
@@ -46,7 +48,7 @@ impl Peer {
             check_words: CheckWords::of_epoch(&session.hs).to_string(),
             mixed: session.mixed,
         };
-        let holding_over = self.keys.clock.is_running();
+        let holding_over = self.keys.clock.is_running() && agreed.policy == QkdPolicy::Required;
         let turn = match session.role {
             Role::Initiator => std::time::Duration::ZERO,
             Role::Responder => FULL_TURN,
@@ -79,13 +81,14 @@ impl Peer {
             agreed: agreed.clone(),
         });
         self.add_epoch(now, tag, keys, &agreed, facts, desk);
-        self.drop_displaced_sessions(desk);
+        self.pace.full_due = None;
+        self.drop_displaced_sessions(now, desk);
         number
     }
 
     /// Our own fast rekey is through: the chain moves on and we seal under the new epoch at once.
     pub(super) fn install_epoch(&mut self, now: Now, epoch: NewEpoch, desk: &mut Desk) {
-        let Some(chain) = self.chain_mut() else { return };
+        let Some(chain) = self.chain_mut() else { return desk.free_index(epoch.local_data_index) };
         let (session, agreed) = (chain.session, chain.agreed.clone());
         chain.epoch = epoch.number;
         chain.root = EpochRoot { hs: epoch.hs, root: epoch.root };
@@ -112,7 +115,7 @@ impl Peer {
 
     /// The other end's fast rekey is answered: the next epoch can receive; its root waits for the first packet.
     pub(super) fn install_next_epoch(&mut self, now: Now, epoch: NewEpoch, desk: &mut Desk) {
-        let Some(chain) = self.chain_mut() else { return };
+        let Some(chain) = self.chain_mut() else { return desk.free_index(epoch.local_data_index) };
         let (session, agreed) = (chain.session, chain.agreed.clone());
         chain.next = Some((epoch.number, EpochRoot { hs: epoch.hs, root: epoch.root }));
         let tag = EpochTag { peer: self.id, session, number: epoch.number };
@@ -152,6 +155,7 @@ impl Peer {
         let epoch = KeptEpoch::new(keys.local, Arc::new(open), Arc::new(seal), now.at, reject_at, facts);
         let displaced = self.keys.ring.add(epoch);
         self.forget_epochs(displaced, desk);
+        self.settle_chains();
         if keys.role == Role::Initiator {
             // The initiator switches first and says so until it is answered (PROTOCOL 2.9 "Hitless").
             self.keys.ring.switch(now.at, tag);
@@ -177,7 +181,7 @@ impl Peer {
         if first_of_session {
             self.end_older_sessions(tag.session, desk);
             if let Some(id) = rs_id {
-                self.ratchet_confirmed(id, desk);
+                self.ratchet_confirmed(now, id, desk);
             }
         }
         self.end_rekey_answer_up_to(tag.session, tag.number);
@@ -238,10 +242,21 @@ impl Peer {
         }
     }
 
-    /// Sessions without any epoch left cannot rekey.
-    pub(super) fn drop_empty_chains(&mut self) {
+    /// Roots go with their epochs: a session without any epoch left cannot rekey, and one that has only its next epoch
+    /// left goes on from there.
+    pub(super) fn settle_chains(&mut self) {
         let ring = &self.keys.ring;
         self.keys.chains.retain(|chain| ring.iter().any(|epoch| epoch.tag.session == chain.session));
+        for chain in &mut self.keys.chains {
+            let has =
+                |number| ring.iter().any(|epoch| epoch.tag.session == chain.session && epoch.tag.number == number);
+            if !has(chain.epoch)
+                && let Some((number, root)) = chain.next.take_if(|(number, _)| has(*number))
+            {
+                chain.epoch = number;
+                chain.root = root;
+            }
+        }
     }
 
     pub(super) fn expire_epochs(&mut self, now: Now, desk: &mut Desk) {
@@ -251,7 +266,7 @@ impl Peer {
         gone.extend(self.keys.ring.take_if(|epoch| ended.contains(&epoch.tag.session)));
         if !gone.is_empty() {
             self.forget_epochs(gone, desk);
-            self.drop_empty_chains();
+            self.settle_chains();
             self.after_loss(now, desk);
         }
     }
@@ -278,13 +293,26 @@ impl Peer {
             |epoch: &KeptEpoch<EpochFacts>| epoch.tag <= tag || (epoch.tag.session == tag.session && epoch.facts.short);
         let gone = self.keys.ring.take_if(ends);
         self.forget_epochs(gone, desk);
-        self.drop_empty_chains();
+        self.settle_chains();
         self.after_loss(now, desk);
+    }
+
+    /// A packet of the newest confirmed epoch came from elsewhere; a report may be older than the epoch in use.
+    pub(super) fn on_roamed(&mut self, tag: EpochTag, from: Endpoint, desk: &mut Desk) {
+        if self.keys.ring.find(tag).is_some_and(|epoch| epoch.standing == Standing::Current) {
+            self.move_endpoint(from, desk);
+        }
+    }
+
+    /// A pinned endpoint is the configured one, or else the first one that was authenticated.
+    fn may_move_to(&self, to: Endpoint) -> bool {
+        let pinned = self.configured().or(self.link.endpoint).filter(|_| self.setup.pin_endpoint);
+        pinned.is_none_or(|pinned| pinned.to == to.to)
     }
 
     /// Follows the peer to another address, unless pinned.
     pub(super) fn move_endpoint(&mut self, from: Endpoint, desk: &mut Desk) {
-        if self.link.endpoint == Some(from) || (self.setup.pin_endpoint && self.link.endpoint.is_some()) {
+        if self.link.endpoint == Some(from) || !self.may_move_to(from) {
             return;
         }
         if self.link.endpoint.map(|endpoint| endpoint.to) != Some(from.to) {
@@ -324,6 +352,10 @@ impl Peer {
 
     fn send_record(&mut self, now: Now, kind: RecordKind, plaintext: &[u8], desk: &mut Desk) {
         let (Some(to), Some(epoch)) = (self.link.endpoint, self.keys.ring.sealing()) else { return };
+        // A refusing FR2 may still say that the time has come; a packet may not.
+        if kind == RecordKind::Data && self.until(epoch) <= now.at {
+            return;
+        }
         match seal_record(&epoch.seal, CONTROL_LANE, kind, plaintext) {
             Ok(bytes) => {
                 self.link.last_sent = Some(now.at);
@@ -335,10 +367,17 @@ impl Peer {
 
     /// Packets that waited for the session.
     pub(super) fn flush_staged(&mut self, now: Now, desk: &mut Desk) {
-        if self.has_session() {
-            for packet in self.link.staged.take() {
-                self.send_record(now, RecordKind::Data, &packet, desk);
+        let Some(mtu) = self.keys.ring.sealing().map(|epoch| epoch.seal.inner_mtu()) else { return };
+        if self.is_blocked(now.at) {
+            return;
+        }
+        for packet in self.link.staged.take() {
+            if packet.len() > usize::from(mtu) {
+                self.link.traffic.drops.too_big.add(1);
+                continue;
             }
+            self.send_record(now, RecordKind::Data, &packet, desk);
+            self.link.traffic.note_sealed(now.at, packet.len());
         }
     }
 }

@@ -76,6 +76,11 @@ impl Gather {
         self.wants.iter().any(|want| matches!(want, Want::Queued(_)))
     }
 
+    /// Whether a source has been asked and has not answered.
+    pub(super) fn is_asking(&self) -> bool {
+        self.wants.iter().any(|want| matches!(want, Want::Asked { .. }))
+    }
+
     /// Asks every queued source, if the budget gives a token; one token is the whole set.
     pub(super) fn ask(&mut self, now: Instant, rules: &mut KeyRules, desk: &mut Desk) {
         if !self.waits_for_budget() || !rules.take_token(now, self.peer, desk) {
@@ -87,8 +92,11 @@ impl Gather {
                 let how = match &kind {
                     KeyRequestKind::New { .. } => Asking::New,
                     KeyRequestKind::ById { key_id } => {
-                        // Whether it was there has been asked before: such a key is not fetched at all.
-                        let _ = rules.seen.insert(source, key_id);
+                        if !rules.seen.insert(source, key_id) {
+                            // Another exchange asked for it while this one waited.
+                            *want = Want::Failed(Reason::SeenBefore);
+                            continue;
+                        }
                         Asking::ById
                     }
                 };

@@ -43,7 +43,8 @@ impl Peer {
         waive(agreed.policy, exchange, left)
     }
 
-    /// Starts the clock if it does not run: the first short handshake or fast rekey.
+    /// Starts the clock if it does not run: the first short handshake or fast rekey. If nothing is left at once, what
+    /// is being made here is a refusal, and [`block_if_run_out`](Self::block_if_run_out) follows it.
     pub(super) fn start_clock(&mut self, now: Now, agreed: &Agreed, desk: &mut Desk) {
         if agreed.policy == QkdPolicy::Off || self.keys.clock.is_running() {
             return;
@@ -58,7 +59,6 @@ impl Peer {
             }
         }
         desk.changed = true;
-        self.block_if_run_out(now, desk);
     }
 
     /// The same, if so many mixed keys are too few.
@@ -73,7 +73,6 @@ impl Peer {
         if self.keys.clock.is_running() {
             self.keys.clock.tighten(now.at, left);
             desk.changed = true;
-            self.block_if_run_out(now, desk);
         }
     }
 
@@ -109,8 +108,9 @@ impl Peer {
         self.keys.clock.is_expired(now)
     }
 
-    fn block_if_run_out(&mut self, now: Now, desk: &mut Desk) {
-        if self.clock_has_run_out(now.at) {
+    /// The deadline, as soon as it is seen.
+    pub(super) fn block_if_run_out(&mut self, now: Now, desk: &mut Desk) {
+        if self.clock_has_run_out(now.at) && self.has_keys_to_lose() {
             self.block(now, desk);
         }
     }
@@ -119,8 +119,8 @@ impl Peer {
     pub(super) fn block(&mut self, now: Now, desk: &mut Desk) {
         self.seal_close(now);
         let gone = self.keys.ring.take_if(|epoch| !survives_deadline(epoch));
-        self.drop_empty_chains();
         self.forget_epochs(gone, desk);
+        self.settle_chains();
         drop(self.link.staged.take());
         self.after_loss(now, desk);
         desk.changed = true;
@@ -148,9 +148,7 @@ impl Peer {
     }
 
     pub(super) fn on_policy_time(&mut self, now: Now, desk: &mut Desk) {
-        if self.clock_has_run_out(now.at) && self.has_keys_to_lose() {
-            self.block(now, desk);
-        }
+        self.block_if_run_out(now, desk);
         if self.keys.clock.next_write().is_some_and(|due| due <= now.at) {
             self.write_clock(now, desk);
         }
@@ -161,9 +159,9 @@ impl Peer {
         desk.store(self.id, StateFile::Clock, bytes);
     }
 
-    /// Before a stop: exactly what remains, if the clock runs.
+    /// Before a stop: exactly what remains, if the clock runs or the file still says so.
     pub(super) fn write_clock_exactly(&mut self, now: Now, desk: &mut Desk) {
-        if self.keys.clock.is_running() {
+        if self.keys.clock.is_running() || self.keys.clock.next_write().is_some() {
             let bytes = self.keys.clock.stop_bytes(now.at);
             desk.store(self.id, StateFile::Clock, bytes);
         }
@@ -179,12 +177,20 @@ impl Peer {
 
     /// The word that `status` shows.
     pub(super) fn state(&self, now: Instant) -> State {
-        if self.is_down(now) {
-            return State::Down;
-        }
+        if self.is_down(now) { State::Down } else { self.policy_state(now) }
+    }
+
+    /// Whether no inner packet may pass: the clock runs, and there is nothing to seal under, or nothing confirmed.
+    pub(super) fn is_blocked(&self, now: Instant) -> bool {
+        self.policy_state(now) == State::Blocked
+    }
+
+    fn policy_state(&self, now: Instant) -> State {
         let clock = self.keys.clock.is_running();
         let policy = self.chain().map(|chain| chain.agreed.policy);
         match (self.keys.ring.sealing(), policy) {
+            // Keys that survived the deadline pass packets when the other end has confirmed them.
+            _ if self.clock_has_run_out(now) => State::Blocked,
             (Some(_), Some(QkdPolicy::Off)) => State::Off,
             (Some(_), Some(QkdPolicy::Required)) if clock => State::Holdover,
             (Some(_), Some(QkdPolicy::Preferred)) if clock => State::Degraded,

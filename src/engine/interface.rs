@@ -57,12 +57,14 @@ impl Engine {
 
     /// Something a pump saw.
     pub fn handle_pump(&mut self, now: Now, event: PumpEvent) {
+        self.fail_closed(now);
         self.on_pump(now, event);
         self.finish(now);
     }
 
     /// A key source answered.
     pub fn handle_keys(&mut self, now: Now, delivery: KeyDelivery) {
+        self.fail_closed(now);
         let desk = &mut self.desk;
         if let Some(peer) = self.peers.get_mut(usize::from(delivery.peer.0)) {
             peer.on_delivery(now, delivery, desk);
@@ -72,6 +74,7 @@ impl Engine {
 
     /// A write is done, or has failed.
     pub fn handle_stored(&mut self, now: Now, id: StoreId, ok: bool) {
+        self.fail_closed(now);
         for peer in &mut self.peers {
             peer.on_attempt_stored(now, id, ok, &mut self.desk);
             peer.on_answer_stored(now, id, ok, &mut self.desk);
@@ -81,6 +84,7 @@ impl Engine {
 
     /// An operator asks for something.
     pub fn handle_command(&mut self, now: Now, command: Command) {
+        self.fail_closed(now);
         match command {
             Command::Rekey(which) => {
                 for peer in self.peers.iter_mut().filter(|peer| which.is_none_or(|id| id == peer.id)) {
@@ -98,7 +102,7 @@ impl Engine {
 
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
-        self.door.tick(now, &mut self.desk);
+        self.fail_closed(now);
         for peer in &mut self.peers {
             if peer.next_deadline(now.at).is_some_and(|due| due <= now.at) {
                 peer.on_time(now, &mut self.desk);
@@ -128,9 +132,24 @@ impl Engine {
         self.door.refusals.iter().map(|(name, count)| (*name, *count))
     }
 
-    /// Tells of changed states and publishes what changed.
+    /// Indices of this end that are in use by exchanges and epochs: bounded for each peer (PROTOCOL 2.4).
+    pub fn live_indices(&self) -> usize {
+        self.desk.live_indices()
+    }
+
+    /// Before anything else is looked at: what has ended, ends. A timer that comes late, after a suspend or behind a
+    /// queue of packets, must not let anything through.
+    fn fail_closed(&mut self, now: Now) {
+        self.door.tick(now, &mut self.desk);
+        for peer in &mut self.peers {
+            peer.fail_closed(now, &mut self.desk);
+        }
+    }
+
+    /// Stops what may not go on, tells of changed states and publishes what changed.
     fn finish(&mut self, now: Now) {
         for peer in &mut self.peers {
+            peer.block_if_run_out(now, &mut self.desk);
             peer.tell_state(now, &mut self.desk);
         }
         if std::mem::take(&mut self.desk.changed) {
@@ -164,6 +183,7 @@ fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &m
     };
     let pace = Pace {
         missed_since: Some(now.at),
+        owes_since: None,
         first_attempt: true,
         failed_attempts: 0,
         not_before: now.at,

@@ -40,7 +40,13 @@ impl Peer {
 
     /// Whether nothing authentic came for long while this end seals packets, or since its attempts began.
     pub(super) fn is_down(&self, now: Instant) -> bool {
-        let unanswered = self.link.traffic.outstanding_since.when();
+        // An answer of a handshake is authentic too.
+        let unanswered = self
+            .link
+            .traffic
+            .outstanding_since
+            .when()
+            .map(|since| since.max(self.link.last_authentic.unwrap_or(since)));
         [unanswered, self.pace.trying_since].into_iter().flatten().any(|since| now.since(since) >= DEAD_PEER_AFTER)
     }
 
@@ -74,7 +80,7 @@ impl Peer {
         let gone = self.keys.ring.take_if(|epoch| epoch.open.failed_opens() >= FAILED_OPENS_MAX);
         if !gone.is_empty() {
             self.forget_epochs(gone, desk);
-            self.drop_empty_chains();
+            self.settle_chains();
             self.after_loss(now, desk);
         }
     }
@@ -91,8 +97,11 @@ impl Peer {
 
     fn keep_alive(&mut self, now: Now, desk: &mut Desk) {
         let sent = self.link.traffic.last_seal.when().max(self.link.last_sent).unwrap_or(Instant::ZERO);
-        let received = self.link.traffic.last_data_open.when();
-        let owes = received.is_some_and(|received| received > sent && now.at.since(received) >= KEEPALIVE_AFTER);
+        // From the first packet that has had no answer, not the last: a stream in one direction has no last.
+        let received = self.link.traffic.last_data_open.when().filter(|received| *received > sent);
+        self.pace.owes_since =
+            received.map(|received| self.pace.owes_since.filter(|since| *since > sent).unwrap_or(received));
+        let owes = self.pace.owes_since.is_some_and(|since| now.at.since(since) >= KEEPALIVE_AFTER);
         let wanted = self.setup.keepalive.is_some_and(|every| now.at.since(sent) >= every);
         if owes || wanted {
             self.send_empty(now, desk);

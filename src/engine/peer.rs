@@ -84,6 +84,8 @@ pub(super) struct Confirming {
 pub(super) struct Pace {
     /// Since when a session has been missed; `None` while there is one.
     pub(super) missed_since: Option<Instant>,
+    /// Since when a packet of the other end has had no answer, not even an empty one.
+    pub(super) owes_since: Option<Instant>,
     /// The first attempt after this end's start goes at once.
     pub(super) first_attempt: bool,
     /// Attempts in a row that failed after R1.
@@ -195,6 +197,12 @@ impl Peer {
         self.send_confirming(now, desk);
         self.send_please_rekey(now, desk);
         self.on_pulse(now, desk);
+    }
+
+    /// What may not wait for its timer: the deadline, and the ends of epochs and sessions.
+    pub(super) fn fail_closed(&mut self, now: Now, desk: &mut Desk) {
+        self.block_if_run_out(now, desk);
+        self.expire_epochs(now, desk);
     }
 
     fn send_leaving(&mut self, now: Now, desk: &mut Desk) {

@@ -25,7 +25,7 @@ fn view(peer: &Peer, now: Instant) -> PeerView {
     PeerView {
         endpoint: peer.link.endpoint,
         sealing: sealing.map(|epoch| Sealing { epoch: Arc::clone(&epoch.seal), until: peer.until(epoch) }),
-        blocked: sealing.is_none() && peer.state(now) == super::output::State::Blocked,
+        blocked: peer.is_blocked(now),
         inner_mtu: peer.chain().map_or(peer.setup.inner_mtu, |chain| chain.agreed.inner_mtu),
         traffic: Arc::clone(&peer.link.traffic),
     }

@@ -7,6 +7,7 @@ use crate::handshake::terms::{NewSession, RatchetId};
 use crate::keys::ratchet::{RatchetEntry, RatchetStore};
 use crate::types::policy::RatchetPolicy;
 use crate::types::secret::Secret;
+use crate::types::terms::Role;
 
 /// Everything there is, newest first; nothing if the ratchet is off.
 pub(super) fn offers_of(store: &RatchetStore, policy: RatchetPolicy) -> Vec<(RatchetId, &Secret<32>)> {
@@ -34,29 +35,32 @@ impl Peer {
         }
         let (id, rs) = (session.rs.id, session.rs.rs.duplicate());
         drop(self.keys.ratchet.store(RatchetEntry { id, rs, when: now.unix, role: session.role }));
+        self.drop_displaced_sessions(now, desk);
         Some(self.write_ratchet(desk))
     }
 
-    /// Under `prefer` a session without a common entry goes on, visibly; the first one ever is no loss.
+    /// Under `prefer` a session without a common entry goes on, visibly; the first one ever, before which neither end
+    /// has an entry, is no loss.
     fn alarm_if_lost(&mut self, now: Now, session: &NewSession, desk: &mut Desk) {
         let other_uses_it = session.peer_terms.ratchet_policy != RatchetPolicy::Off;
-        if other_uses_it && !self.keys.ratchet.is_empty() {
+        let other_offers = session.role == Role::Responder && !session.peer_terms.ratchet_ids.is_empty();
+        if other_uses_it && (other_offers || !self.keys.ratchet.is_empty()) {
             self.alarm(now, Alarm::RatchetLost, desk);
         }
     }
 
     /// The handshake was seeded with this entry: it is common to both ends.
-    pub(super) fn ratchet_seeded(&mut self, id: [u8; 8], desk: &mut Desk) {
+    pub(super) fn ratchet_seeded(&mut self, now: Now, id: [u8; 8], desk: &mut Desk) {
         drop(self.keys.ratchet.seeded_with(id));
         self.write_ratchet(desk);
-        self.drop_displaced_sessions(desk);
+        self.drop_displaced_sessions(now, desk);
     }
 
     /// The session's own entry is common to both ends: its first packet opened.
-    pub(super) fn ratchet_confirmed(&mut self, id: [u8; 8], desk: &mut Desk) {
+    pub(super) fn ratchet_confirmed(&mut self, now: Now, id: [u8; 8], desk: &mut Desk) {
         drop(self.keys.ratchet.confirm(id));
         self.write_ratchet(desk);
-        self.drop_displaced_sessions(desk);
+        self.drop_displaced_sessions(now, desk);
     }
 
     fn write_ratchet(&mut self, desk: &mut Desk) -> StoreId {
@@ -71,7 +75,7 @@ impl Peer {
     }
 
     /// An unconfirmed session whose ratchet entry has been displaced goes with it.
-    pub(super) fn drop_displaced_sessions(&mut self, desk: &mut Desk) {
+    pub(super) fn drop_displaced_sessions(&mut self, now: Now, desk: &mut Desk) {
         let ratchet = &self.keys.ratchet;
         let lost = |id: &Option<[u8; 8]>| id.is_some_and(|id| !ratchet.has(id));
         let chains = &mut self.keys.chains;
@@ -82,6 +86,7 @@ impl Peer {
         if !dropped.is_empty() {
             let gone = self.keys.ring.take_if(|epoch| dropped.contains(&epoch.tag.session));
             self.forget_epochs(gone, desk);
+            self.after_loss(now, desk);
         }
     }
 }

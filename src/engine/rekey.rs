@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::chain::Chain;
 use super::desk::{Desk, IndexUse};
 use super::gather::Gather;
 use super::output::Now;
@@ -9,8 +10,8 @@ use super::peer::{Exchanges, Peer};
 use super::replies::{excused, is_short};
 use crate::keys::policy::Exchange;
 use crate::session::fast_rekey::{AwaitFr2, FastTry, Fr2Outcome, NewEpoch, create_fr1};
-use crate::types::id::SessionIndex;
-use crate::types::limits::{FR1_FULL_AFTER, FR1_TRY_AFTER, GATHER_DEADLINE, UNDECIDED_I2_MAX};
+use crate::types::id::{SessionIndex, SourceMask};
+use crate::types::limits::{FR1_FULL_AFTER, FR1_TRY_AFTER, GATHER_DEADLINE};
 use crate::types::policy::QkdPolicy;
 use crate::types::terms::{Agreed, Role};
 use crate::types::time::Instant;
@@ -79,11 +80,17 @@ impl Peer {
         Some(due.max(self.pace.rekey_not_before).max(undecided.unwrap_or(Instant::ZERO)))
     }
 
+    /// The chain that the rekey under way belongs to; without it the rekey has no use.
+    fn chain_of_rekey(&self) -> Option<&Chain> {
+        let session = self.exchanges.rekey.as_ref()?.session;
+        self.chain().filter(|chain| chain.session == session)
+    }
+
     /// No fast rekey starts while an I2 of this peer is undecided, for a while (PROTOCOL 2.8).
     pub(super) fn undecided_until(&self) -> Option<Instant> {
-        let own = self.exchanges.attempt.as_ref().and_then(super::attempt::Attempt::undecided_since);
-        let other = self.exchanges.answers.iter().filter_map(super::answer::Pending::undecided_since).max();
-        own.max(other).map(|since| since + UNDECIDED_I2_MAX)
+        let own = self.exchanges.attempt.as_ref().and_then(super::attempt::Attempt::undecided_until);
+        let other = self.exchanges.answers.iter().filter_map(super::answer::Pending::undecided_until).max();
+        own.max(other)
     }
 
     fn start_rekey(&mut self, now: Now, try_number: u8, began: Instant, desk: &mut Desk) {
@@ -108,7 +115,7 @@ impl Peer {
     }
 
     fn send_fr1(&mut self, now: Now, desk: &mut Desk) {
-        let Some(agreed) = self.chain().map(|chain| chain.agreed.clone()) else { return };
+        let Some(agreed) = self.chain_of_rekey().map(|chain| chain.agreed.clone()) else { return self.end_rekey(desk) };
         let Some(rekey) = self.exchanges.rekey.as_mut() else { return };
         let mut gather = match std::mem::replace(&mut rekey.stage, Stage::Spent) {
             Stage::Keys { gather, .. } => gather,
@@ -124,8 +131,8 @@ impl Peer {
         self.start_clock_if_short(now, &agreed, gather.keys(), desk);
         let waiver = needs_waiver.then(|| self.waiver(now.at, &agreed, Exchange::FastRekey)).flatten();
         if needs_waiver && waiver.is_none() {
-            self.end_rekey(desk);
-            return self.block(now, desk);
+            // No FR1 is sent without time left (PROTOCOL 2.8a).
+            return self.block_instead(now, desk);
         }
         let Some(rekey) = self.exchanges.rekey.as_mut() else { return };
         let Some(chain) = self.keys.chains.iter().rfind(|chain| chain.dates.confirmed) else { return };
@@ -139,22 +146,28 @@ impl Peer {
         self.send_control(now, &plaintext, desk);
     }
 
+    fn block_instead(&mut self, now: Now, desk: &mut Desk) {
+        self.end_rekey(desk);
+        self.block(now, desk);
+    }
+
     /// An FR2 of the newest confirmed session.
     pub(super) fn on_fr2(&mut self, now: Now, session: u32, plaintext: &[u8], desk: &mut Desk) {
-        let Some(chain) = self.chain().filter(|chain| chain.session == session) else { return };
+        let Some(chain) = self.chain_of_rekey().filter(|chain| chain.session == session) else { return };
         let agreed = chain.agreed.clone();
         let permit = self.waiver(now.at, &agreed, Exchange::FastRekey);
         let Some(Rekey { stage: Stage::Sent { state, .. }, try_number, .. }) = &self.exchanges.rekey else { return };
-        let (try_number, outcome) = (*try_number, state.accept_fr2(plaintext, &agreed, permit));
+        let (try_number, named) = (*try_number, state.named());
+        let outcome = state.accept_fr2(plaintext, &agreed, permit);
         match outcome {
             Err(refusal) => self.count(refusal.counter()),
-            Ok(Fr2Outcome::Established(epoch)) => self.on_new_epoch(now, *epoch, &agreed, desk),
+            Ok(Fr2Outcome::Established(epoch)) => self.on_new_epoch(now, *epoch, &agreed, named, desk),
             Ok(Fr2Outcome::Mismatch { sources, key_ids }) => {
                 self.note_mismatch(now, sources, &key_ids, desk);
                 self.next_try(now, try_number, desk);
             }
             Ok(Fr2Outcome::Refused { status, .. }) => {
-                self.note_reasons(now, &status.reasons, desk);
+                self.note_reasons(now, &status.reasons, named, desk);
                 self.start_clock(now, &agreed, desk);
                 self.tally.failed += 1;
                 self.end_rekey(desk);
@@ -163,9 +176,9 @@ impl Peer {
         }
     }
 
-    fn on_new_epoch(&mut self, now: Now, epoch: NewEpoch, agreed: &Agreed, desk: &mut Desk) {
+    fn on_new_epoch(&mut self, now: Now, epoch: NewEpoch, agreed: &Agreed, named: SourceMask, desk: &mut Desk) {
         self.exchanges.rekey = None;
-        self.note_reasons(now, &epoch.reasons, desk);
+        self.note_reasons(now, &epoch.reasons, named, desk);
         for (source, _) in &epoch.mixed {
             self.keys.rules.probes.mixed(*source);
         }
@@ -199,7 +212,10 @@ impl Peer {
                 Some(self.keys.rules.next_token(now).min(*deadline))
             }
             Some(Stage::Keys { deadline, .. }) => Some(*deadline),
-            Some(Stage::Sent { next_send, .. }) => Some(*next_send),
+            Some(Stage::Sent { first_sent, next_send, full_asked, .. }) => {
+                let full = (!full_asked).then_some(*first_sent + FR1_FULL_AFTER);
+                Some((*next_send).min(*first_sent + FR1_TRY_AFTER).min(full.unwrap_or(Instant::FAR_FUTURE)))
+            }
             Some(Stage::Spent) => None,
         }
     }
@@ -218,18 +234,17 @@ impl Peer {
         if now.at.since(*first_sent) >= FR1_TRY_AFTER {
             return self.next_try(now, try_number, desk);
         }
+        if !*full_asked && now.at.since(*first_sent) >= FR1_FULL_AFTER {
+            // A full handshake as well, once an FR1 has waited long (PROTOCOL 2.8).
+            *full_asked = true;
+            self.pace.full_due = Some(now.at);
+        }
         if *next_send > now.at {
             return;
         }
         *resends += 1;
         *next_send = now.at + fr1_pause(*resends);
-        // A full handshake as well, once an FR1 has waited long (PROTOCOL 2.8).
-        let full = !*full_asked && now.at.since(*first_sent) >= FR1_FULL_AFTER;
-        *full_asked |= full;
         let plaintext = state.plaintext().to_vec();
-        if full {
-            self.pace.full_due = Some(now.at);
-        }
         self.send_control(now, &plaintext, desk);
     }
 

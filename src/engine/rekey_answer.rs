@@ -1,5 +1,6 @@
 //! The session responder's side of a fast rekey: FR1 to FR2, each try once (PROTOCOL 2.8).
 
+use super::answer::Pending;
 use super::desk::{Desk, IndexUse};
 use super::gather::Gather;
 use super::output::Now;
@@ -33,8 +34,12 @@ enum Stage {
 }
 
 impl RekeyAnswer {
-    pub(super) fn is_fetching(&self) -> bool {
+    fn is_fetching(&self) -> bool {
         matches!(self.stage, Stage::Keys { .. })
+    }
+
+    fn is_asking(&self) -> bool {
+        matches!(&self.stage, Stage::Keys { gather, .. } if gather.is_asking())
     }
 }
 
@@ -109,10 +114,18 @@ impl Peer {
         let Some(RekeyAnswer { stage: Stage::Keys { gather, .. }, .. }) = &mut self.exchanges.rekey_answer else {
             return;
         };
-        gather.ask(now.at, &mut self.keys.rules, desk);
+        // One exchange of the peer at a time (PROTOCOL 2.5).
+        if !self.exchanges.answers.iter().any(Pending::is_asking) {
+            gather.ask(now.at, &mut self.keys.rules, desk);
+        }
         if gather.is_whole() {
             self.make_fr2(now, desk);
         }
+    }
+
+    /// Whether a KME has been asked for the keys of an FR1 and has not answered.
+    pub(super) fn is_fetching_for_rekey(&self) -> bool {
+        self.exchanges.rekey_answer.as_ref().is_some_and(RekeyAnswer::is_asking)
     }
 
     fn make_fr2(&mut self, now: Now, desk: &mut Desk) {
@@ -135,15 +148,14 @@ impl Peer {
             answer.stage = Stage::Answered(made.plaintext.clone());
         }
         self.send_control(now, &made.plaintext, desk);
-        if self.clock_has_run_out(now.at) {
-            self.block(now, desk);
-        }
+        self.block_if_run_out(now, desk);
     }
 
     pub(super) fn next_rekey_answer_deadline(&self, now: Instant) -> Option<Instant> {
         match &self.exchanges.rekey_answer {
             Some(RekeyAnswer { stage: Stage::Keys { gather, .. }, began, .. }) => {
-                let token = gather.waits_for_budget().then(|| self.keys.rules.next_token(now));
+                let busy = self.exchanges.answers.iter().any(Pending::is_asking);
+                let token = (gather.waits_for_budget() && !busy).then(|| self.keys.rules.next_token(now));
                 Some(token.unwrap_or(Instant::FAR_FUTURE).min(*began + FR1_TRY_AFTER))
             }
             Some(RekeyAnswer { stage: Stage::Answered(_) | Stage::Spent, .. }) | None => None,

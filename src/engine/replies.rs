@@ -11,12 +11,13 @@ use crate::handshake::initiator::{R2Outcome, RatchetUse};
 use crate::handshake::terms::NewSession;
 use crate::keys::policy::Exchange;
 use crate::keys::probe::ProbeTimes;
-use crate::types::id::SourceId;
+use crate::types::id::{SourceId, SourceMask};
 use crate::types::limits::GATHER_DEADLINE;
 use crate::types::policy::{QkdPolicy, Reason};
 use crate::types::terms::Agreed;
 use crate::types::time::Instant;
 use crate::wire::handshake::{HandshakeDatagram, MessageType};
+use crate::wire::slots::sources_with_key;
 
 impl Peer {
     /// An R0, R1 or R2 for this peer's attempt.
@@ -142,6 +143,7 @@ impl Peer {
     fn on_r2(&mut self, now: Now, from: Endpoint, datagram: &HandshakeDatagram<'_>, desk: &mut Desk) {
         let Some(Attempt { stage: Stage::R2(state), .. }) = &self.exchanges.attempt else { return };
         let agreed = state.agreed().clone();
+        let (seed, named) = (state.ratchet_used(), sources_with_key(state.slots()));
         let waiver = self.waiver(now.at, &agreed, Exchange::Handshake);
         let outcome = match state.accept_r2(datagram, waiver) {
             Ok(outcome) => outcome,
@@ -152,15 +154,20 @@ impl Peer {
             attempt.times.answered = Some(now.at);
             attempt.to = from;
         }
+        if let Some(id) = seed {
+            // Whatever R2 says, R has confirmed this entry when it took I2 (PROTOCOL 2.7).
+            self.ratchet_seeded(now, id, desk);
+        }
         match outcome {
-            R2Outcome::Established(session) => self.on_established(now, session, desk),
+            R2Outcome::Established(session) => self.on_established(now, session, named, desk),
             R2Outcome::Mismatch { sources, key_ids } => {
                 self.note_mismatch(now, sources, &key_ids, desk);
-                self.start_clock_if_short(now, &agreed, 0, desk);
+                let good = named.iter().filter(|source| !sources.has(*source)).count();
+                self.start_clock_if_short(now, &agreed, good as u8, desk);
                 self.fail_attempt(now, desk);
             }
             R2Outcome::Refused { status } => {
-                self.note_reasons(now, &status.reasons, desk);
+                self.note_reasons(now, &status.reasons, named, desk);
                 self.start_clock(now, &agreed, desk);
                 if agreed.policy == QkdPolicy::Required {
                     self.alarm(now, Alarm::QkdRequiredMissing, desk);
@@ -171,9 +178,9 @@ impl Peer {
     }
 
     /// R2 opened: the ratchet entry is stored first, the session is used after.
-    fn on_established(&mut self, now: Now, session: Box<NewSession>, desk: &mut Desk) {
+    fn on_established(&mut self, now: Now, session: Box<NewSession>, named: SourceMask, desk: &mut Desk) {
         self.end_unanswered(desk);
-        self.note_reasons(now, &session.reasons, desk);
+        self.note_reasons(now, &session.reasons, named, desk);
         for (source, _) in &session.mixed {
             self.keys.rules.probes.mixed(*source);
         }
@@ -196,7 +203,8 @@ impl Peer {
             return;
         }
         let Stage::Storing { session, .. } = std::mem::replace(&mut attempt.stage, Stage::Spent) else { return };
-        if !ok && !self.may_go_on_unwritten(now, &session, desk) {
+        let may_go_on = ok || self.may_go_on_unwritten(now, &session, desk);
+        if !may_go_on || self.is_too_late(now, &session) {
             return self.fail_attempt(now, desk);
         }
         self.adopt_own_session(now, session, desk);
@@ -207,9 +215,15 @@ impl Peer {
         desk.free_index(attempt.sender_index);
         self.pace.failed_attempts = 0;
         self.pace.not_before = now.at;
-        self.link.endpoint = Some(self.link.endpoint.filter(|_| self.setup.pin_endpoint).unwrap_or(attempt.to));
+        self.move_endpoint(attempt.to, desk);
         self.tally.last_full = Some(now.unix);
         self.install_session(now, session, desk);
+    }
+
+    /// Whether the clock ran out while a short session was being stored: none is used then (PROTOCOL 2.8a).
+    pub(super) fn is_too_late(&self, now: Now, session: &NewSession) -> bool {
+        session.agreed.is_short(session.mixed.iter().fold(SourceMask::EMPTY, |mask, (source, _)| mask.with(*source)))
+            && self.clock_has_run_out(now.at)
     }
 
     /// Tells of the failures of sources and counts them for the probe times.
@@ -219,10 +233,11 @@ impl Peer {
         }
     }
 
-    /// The other end's reasons of an R2 or FR2.
-    pub(super) fn note_reasons(&mut self, now: Now, reasons: &[Option<Reason>], desk: &mut Desk) {
-        let failures: Vec<_> =
-            SourceId::all().zip(reasons).filter_map(|(source, reason)| reason.map(|reason| (source, reason))).collect();
+    /// The other end's reasons of an R2 or FR2 for the sources whose key was `named`; those of the others are this
+    /// end's own, and have been counted.
+    pub(super) fn note_reasons(&mut self, now: Now, reasons: &[Option<Reason>], named: SourceMask, desk: &mut Desk) {
+        let theirs = SourceId::all().zip(reasons).filter(|(source, _)| named.has(*source));
+        let failures: Vec<_> = theirs.filter_map(|(source, reason)| reason.map(|reason| (source, reason))).collect();
         self.note_failures(now, &failures, desk);
         for (source, reason) in failures {
             desk.tell(self.id, EventKind::SourceFailed { source, reason, text: String::new() });

@@ -38,9 +38,11 @@ impl ProbeTimes {
     }
 
     /// The source failed, here or by the responder's reason. Gives the time it is asked again; `None` for the reasons
-    /// that are no failure of the source (10 over the budget, 12 not asked) and while reason 11 keeps it away.
+    /// that are no failure of the source now (10 over the budget, 11 told by [`mismatch`](Self::mismatch), 12 not asked)
+    /// and while reason 11 keeps it away.
     pub fn failed(&mut self, now: Instant, source: SourceId, reason: Reason, jitter: u8) -> Option<Instant> {
-        if matches!(reason, Reason::OverBudget | Reason::NotAsked) || self.is_mismatched(now, source) {
+        if matches!(reason, Reason::OverBudget | Reason::Mismatch | Reason::NotAsked) || self.is_mismatched(now, source)
+        {
             return None;
         }
         let count = self.count(source).saturating_add(1);
@@ -184,7 +186,7 @@ mod tests {
     #[test]
     fn an_empty_budget_and_not_asking_are_no_failures() {
         let mut probe = ProbeTimes::new();
-        for reason in [Reason::OverBudget, Reason::NotAsked] {
+        for reason in [Reason::OverBudget, Reason::Mismatch, Reason::NotAsked] {
             assert_eq!(probe.failed(at(0), source(0), reason, 0), None);
             assert!(probe.due(at(0), source(0)));
         }

@@ -11,8 +11,8 @@ use crate::crypto::aead::{AeadBackend, DataKey};
 use crate::session::replay::{Accepted, ReplayWindow};
 use crate::types::id::{PeerId, SessionIndex};
 use crate::types::limits::{
-    DATA_HEADER_BYTES, FAILED_OPENS_MAX, JUMBO_INNER_MTU, JUMBO_LIMIT_DIVISOR, LANE_PACKETS_MAX, LANE_PACKETS_REKEY,
-    LANES, TAG_BYTES,
+    DATA_HEADER_BYTES, EPOCH_BYTES_REKEY, FAILED_OPENS_MAX, JUMBO_INNER_MTU, JUMBO_LIMIT_DIVISOR, LANE_PACKETS_MAX,
+    LANE_PACKETS_REKEY, LANES, TAG_BYTES,
 };
 use crate::types::policy::Cipher;
 use crate::types::secret::Secret;
@@ -119,9 +119,10 @@ impl SealEpoch {
         (header, tag)
     }
 
-    /// Whether a lane has passed the number at which it asks for a rekey.
+    /// Whether a lane has passed the number at which it asks for a rekey, or all together their volume.
     pub fn needs_rekey(&self) -> bool {
-        self.lanes.iter().any(|lane| lane.next.load(Ordering::Relaxed) >= self.rekey_at)
+        self.sealed_bytes() >= EPOCH_BYTES_REKEY
+            || self.lanes.iter().any(|lane| lane.next.load(Ordering::Relaxed) >= self.rekey_at)
     }
 
     /// Packets sealed in all lanes, keepalives and control messages included.
@@ -337,6 +338,17 @@ mod tests {
             assert!(epoch.take_counters(4, 1).is_ok(), "lanes are independent");
             assert_eq!(epoch.sealed_packets(), (1 << 25) / divisor + 1);
         }
+    }
+
+    #[test]
+    fn all_lanes_together_ask_for_a_rekey_at_16_gib() {
+        let epoch = seal_epoch(Cipher::ChaCha20Poly1305, 1420);
+        for lane in &epoch.lanes {
+            lane.bytes.store(2 << 30, Ordering::Relaxed);
+        }
+        assert!(epoch.needs_rekey());
+        epoch.lanes[3].bytes.fetch_sub(1, Ordering::Relaxed);
+        assert!(!epoch.needs_rekey());
     }
 
     #[test]

@@ -125,6 +125,8 @@ pub const KME_TIMEOUT_MIN: Duration = Duration::from_millis(100);
 
 /// Packets of a lane after which it asks for a rekey (PROTOCOL 2.9 "Packet limits").
 pub const LANE_PACKETS_REKEY: u64 = 1 << 24;
+/// Bytes sealed in all lanes of an epoch after which a rekey is due (PROTOCOL 2.9 `V_fast`).
+pub const EPOCH_BYTES_REKEY: u64 = 16 << 30;
 /// Packets of a lane after which it refuses: eight lanes stay within the 2^28 of RFC 9001 appendix B (PROTOCOL 2.9).
 pub const LANE_PACKETS_MAX: u64 = 1 << 25;
 /// Inner MTU in bytes above which AES-GCM packets are longer than the 2^11 bytes that the limit rests on (PROTOCOL 2.9).

@@ -9,12 +9,17 @@
 )]
 #![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
 
+mod deadlines;
 mod exchange;
 mod kme;
 mod kme_faults;
 mod life;
+mod paths;
 mod patterns;
 mod policy;
+mod probes;
+mod rejects;
+mod seeds;
 mod strangers;
 mod traffic;
 mod world;

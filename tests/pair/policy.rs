@@ -42,6 +42,7 @@ fn required_holds_over_then_blocks_at_both_ends_within_a_second() {
         world.kme.moods = dry.map(mood);
         world.run_to("HOLDOVER", Duration::from_secs(9), |w| w.both(State::Holdover));
         world.run_to("BLOCKED", Duration::from_secs(7), |w| w.both(State::Blocked));
+        world.run_for(Duration::from_millis(1));
         for side in [0, 1] {
             let held = when(&world, side, State::Blocked) - when(&world, side, State::Holdover);
             assert!((4000..=5100).contains(&held.as_millis()), "{dry:?}: side {side} held over for {held:?}");

@@ -14,7 +14,7 @@ use plait::dataplane::report::PumpEvent;
 use plait::dataplane::seal::{Sent, seal_packet};
 use plait::dataplane::snapshot::{Endpoint, Snapshot};
 use plait::engine::Engine;
-use plait::engine::output::{Event, EventKind, Now, Output, State, StateFile};
+use plait::engine::output::{Command, Event, EventKind, Now, Output, State, StateFile};
 use plait::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
 use plait::engine::status::PeerStatus;
 use plait::identity::Identity;
@@ -40,6 +40,7 @@ pub(crate) struct Config {
     pub(crate) ciphers: Vec<Cipher>,
     pub(crate) knows_endpoint: bool,
     pub(crate) keepalive: Option<Duration>,
+    pub(crate) pin_endpoint: bool,
 }
 
 impl Config {
@@ -59,6 +60,7 @@ impl Config {
             ciphers: vec![Cipher::ChaCha20Poly1305],
             knows_endpoint: true,
             keepalive: None,
+            pin_endpoint: false,
         }
     }
 }
@@ -70,6 +72,10 @@ pub(crate) type Fate = Box<dyn FnMut(&Passing) -> Vec<Duration>>;
 pub(crate) struct Passing {
     /// Its number among the handshake datagrams (types 1..=6) of both directions, from 0; `None` for data.
     pub(crate) handshake_number: Option<usize>,
+    /// Its first byte.
+    pub(crate) kind: u8,
+    /// Who sent it.
+    pub(crate) from: Side,
 }
 
 /// A one-way delay of 5 ms and nothing lost.
@@ -95,6 +101,8 @@ pub(crate) struct Node {
     pub(crate) address: SocketAddr,
     /// Writes fail.
     pub(crate) disk_broken: bool,
+    /// Writes never end.
+    pub(crate) disk_stuck: bool,
     /// Counts restarts: an answer to an earlier life is nobody's.
     life: u32,
 }
@@ -107,6 +115,8 @@ pub(crate) struct World {
     pub(crate) handshake_datagrams: usize,
     /// Every datagram that was put on the link.
     pub(crate) seen: Vec<(Side, Vec<u8>)>,
+    /// When it was put there.
+    pub(crate) seen_at: Vec<Duration>,
     heap: BinaryHeap<Reverse<(Duration, u64)>>,
     happenings: BTreeMap<u64, Happening>,
     sequence: u64,
@@ -162,6 +172,7 @@ impl World {
             config,
             address: address(side),
             disk_broken: false,
+            disk_stuck: false,
             life: 0,
         };
         let [first, second] = configs;
@@ -172,6 +183,7 @@ impl World {
             fate: faithful(),
             handshake_datagrams: 0,
             seen: Vec::new(),
+            seen_at: Vec::new(),
             heap: BinaryHeap::new(),
             happenings: BTreeMap::new(),
             sequence: 0,
@@ -215,7 +227,7 @@ impl World {
             ciphers: node.config.ciphers.clone(),
             keepalive: node.config.keepalive,
             ratchet: node.config.ratchet,
-            pin_endpoint: false,
+            pin_endpoint: node.config.pin_endpoint,
             inner_mtu: 1420,
         };
         let file = |file| node.files.get(&file).map(|bytes: &Vec<u8>| SecretBytes::new(bytes.clone()));
@@ -255,6 +267,9 @@ impl World {
                 Output::Transmit { to, bytes } => self.transmit(side, to, bytes),
                 Output::WantKeys(request) => self.ask_kme(side, request),
                 Output::Store { id, file, bytes, .. } => {
+                    if self.nodes[side].disk_stuck {
+                        continue;
+                    }
                     let ok = !self.nodes[side].disk_broken;
                     if ok {
                         self.nodes[side].files.insert(file, bytes.expose().to_vec());
@@ -283,10 +298,11 @@ impl World {
 
     fn transmit(&mut self, from: Side, to: Endpoint, bytes: Vec<u8>) {
         self.seen.push((from, bytes.clone()));
+        self.seen_at.push(self.now);
         let is_handshake = bytes.first().is_some_and(|kind| (1..=6).contains(kind));
         let handshake_number = is_handshake.then_some(self.handshake_datagrams);
         self.handshake_datagrams += usize::from(is_handshake);
-        let copies = (self.fate)(&Passing { handshake_number });
+        let copies = (self.fate)(&Passing { handshake_number, kind: bytes.first().copied().unwrap_or(0), from });
         let Some(target) = (0..2).find(|side| self.nodes[*side].address == to.to) else { return };
         let source = self.nodes[from].address;
         for delay in copies {
@@ -304,7 +320,23 @@ impl World {
         self.push(after, Happening::Packet { side, number });
     }
 
+    /// An operator's command at one end.
+    pub(crate) fn command(&mut self, side: Side, command: Command) {
+        let now = self.clock();
+        if let Some(engine) = self.nodes[side].engine.as_mut() {
+            engine.handle_command(now, command);
+        }
+        self.drain(side);
+    }
+
     fn packet(&mut self, side: Side, number: u32) {
+        if let Some(snapshot) = self.nodes[side].snapshot.clone() {
+            self.packet_under(&snapshot, side, number);
+        }
+    }
+
+    /// An inner packet sealed by a pump that still has this snapshot.
+    pub(crate) fn packet_under(&mut self, snapshot: &Snapshot, side: Side, number: u32) {
         let mut packet = vec![0u8; 40];
         packet[0] = 0x45;
         packet[3] = 40;
@@ -313,11 +345,10 @@ impl World {
         packet[12..16].copy_from_slice(&[10, 99, side as u8, 1]);
         packet[16..20].copy_from_slice(&[10, 99, 1 - side as u8, 1]);
         packet[36..40].copy_from_slice(&number.to_be_bytes());
-        let Some(snapshot) = self.nodes[side].snapshot.clone() else { return };
         let mut out = Vec::new();
         let mut events = Vec::new();
         let now = self.clock();
-        let sent = seal_packet(&snapshot, now.at, 1, &packet, &mut out, &mut |event| {
+        let sent = seal_packet(snapshot, now.at, 1, &packet, &mut out, &mut |event| {
             events.push(event);
             true
         });
@@ -327,7 +358,8 @@ impl World {
         self.tell_engine(side, events);
     }
 
-    fn tell_engine(&mut self, side: Side, events: Vec<PumpEvent>) {
+    /// What a pump would tell the engine, whether or not its timers were served.
+    pub(crate) fn tell_engine(&mut self, side: Side, events: Vec<PumpEvent>) {
         let now = self.clock();
         for event in events {
             if let Some(engine) = self.nodes[side].engine.as_mut() {
@@ -371,7 +403,10 @@ impl World {
 
     fn run_while(&mut self, end: Duration, mut go_on: impl FnMut(&Self) -> bool) {
         // Far more than any test needs: a timer that never advances must fail, not hang.
+        let mut at_once = (self.now, 0);
         for _ in 0..5_000_000u32 {
+            at_once = if at_once.0 == self.now { (self.now, at_once.1 + 1) } else { (self.now, 0) };
+            assert!(at_once.1 < 100_000, "some timer does not advance");
             if !go_on(self) {
                 return;
             }
@@ -425,6 +460,13 @@ impl World {
 
     pub(crate) fn state(&self, side: Side) -> Option<State> {
         self.status(side).map(|status| status.state)
+    }
+
+    /// When datagrams of this type left an end.
+    pub(crate) fn left_at(&self, side: Side, kind: u8) -> Vec<Duration> {
+        let of_kind =
+            |((from, bytes), _): &(&(Side, Vec<u8>), &Duration)| *from == side && bytes.first() == Some(&kind);
+        self.seen.iter().zip(&self.seen_at).filter(of_kind).map(|(_, at)| *at).collect()
     }
 
     pub(crate) fn both(&self, state: State) -> bool {

@@ -85,6 +85,11 @@ impl AwaitFr2 {
         self.attempt.epoch
     }
 
+    /// The sources whose slot names a key.
+    pub fn named(&self) -> SourceMask {
+        sources_with_key(&self.slots)
+    }
+
     /// Which try for it.
     pub fn try_number(&self) -> u8 {
         self.attempt.number
