@@ -9,7 +9,7 @@ use crate::dataplane::snapshot::{PeerView, Receiving, Snapshot, Standing};
 use crate::session::epoch::OpenFailure;
 use crate::session::replay::Accepted;
 use crate::types::id::PeerId;
-use crate::types::limits::{HANDSHAKE_DATAGRAM_BYTES_MAX, OLD_EPOCH_INTERVAL, ROAM_INTERVAL};
+use crate::types::limits::{EMPTY_INTERVAL, HANDSHAKE_DATAGRAM_BYTES_MAX, OLD_EPOCH_INTERVAL, ROAM_INTERVAL};
 use crate::types::time::Instant;
 use crate::wire::ip::InnerPacket;
 use crate::wire::transport::{DataHeader, RecordKind};
@@ -69,7 +69,12 @@ pub fn open_datagram<'a>(
         return Opened::Nothing;
     }
     match header.kind {
-        RecordKind::Data if text.is_empty() => Opened::Nothing,
+        RecordKind::Data if text.is_empty() => {
+            if receiving.standing == Standing::Current && peer.traffic.empty_report.is_due(now, EMPTY_INTERVAL) {
+                report(PumpEvent::Empty { tag: receiving.epoch.tag() });
+            }
+            Opened::Nothing
+        }
         RecordKind::Data => deliver(snapshot, id, peer, now, text),
         RecordKind::Control => {
             let Path { from, local } = path;

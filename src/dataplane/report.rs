@@ -51,6 +51,11 @@ pub enum PumpEvent {
         /// The epoch.
         tag: EpochTag,
     },
+    /// An empty record opened under the current epoch; at most one report in 250 ms a peer.
+    Empty {
+        /// The epoch.
+        tag: EpochTag,
+    },
     /// A packet that could not be sealed: the engine stages it and starts a handshake.
     NoEpoch {
         /// Whose packet it is.

@@ -116,6 +116,8 @@ pub struct Traffic {
     pub drops: Drops,
     /// When the engine was last told of a packet under an older epoch.
     pub(crate) old_epoch_report: Moment,
+    /// When the engine was last told of an empty record.
+    pub(crate) empty_report: Moment,
     /// When the engine was last told of a new endpoint.
     pub(crate) roam_report: Moment,
 }

@@ -42,6 +42,9 @@ impl Engine {
             PumpEvent::OldEpoch { tag } => {
                 self.with_peer(tag.peer, |peer, desk| peer.send_empty(now, desk));
             }
+            PumpEvent::Empty { tag } => {
+                self.with_peer(tag.peer, |peer, desk| peer.on_empty(now, tag, desk));
+            }
             PumpEvent::NoEpoch { peer, packet } => {
                 self.with_peer(peer, |peer, desk| peer.stage(now, packet, desk));
             }

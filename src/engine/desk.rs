@@ -1,10 +1,11 @@
 //! What all peers of an engine share: identity, draws, numbers, and the queue of effects.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use super::output::{Event, EventKind, Output, StateFile, StoreId};
 use crate::crypto::aead::AeadBackend;
-use crate::dataplane::snapshot::Endpoint;
+use crate::dataplane::snapshot::{Endpoint, Snapshot};
 use crate::identity::Identity;
 use crate::keys::request::{KeyRequest, RequestId};
 use crate::types::id::{PeerId, SessionIndex};
@@ -112,8 +113,9 @@ impl Desk {
         self.outputs.push_back(Output::Event(Event { peer, what }));
     }
 
-    pub(super) fn push(&mut self, output: Output) {
-        self.outputs.push_back(output);
+    /// A snapshot goes before all else: what a datagram of the same step brings back must find its epoch there.
+    pub(super) fn publish(&mut self, snapshot: Arc<Snapshot>) {
+        self.outputs.push_front(Output::Publish(snapshot));
     }
 
     pub(super) fn pop(&mut self) -> Option<Output> {

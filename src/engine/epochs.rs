@@ -16,7 +16,7 @@ use crate::session::fast_rekey::{EpochRoot, NewEpoch};
 use crate::session::keyring::{KeptEpoch, Standing};
 use crate::types::id::SessionIndex;
 use crate::types::limits::{
-    CONTROL_LANE, FULL_JITTER, FULL_TURN, PLEASE_REKEY_INTERVAL, REJECT_AFTER_FAST, REJECT_AFTER_FULL,
+    CONTROL_LANE, EMPTY_INTERVAL, FULL_JITTER, FULL_TURN, PLEASE_REKEY_INTERVAL, REJECT_AFTER_FAST, REJECT_AFTER_FULL,
 };
 use crate::types::policy::QkdPolicy;
 use crate::types::secret::Secret;
@@ -330,6 +330,18 @@ impl Peer {
         confirming.next = now.at + confirm_pause(confirming.sent);
         confirming.sent += 1;
         self.send_empty(now, desk);
+    }
+
+    /// An empty packet under the epoch in use may ask whether this end is there. The session responder answers, unless it
+    /// has just sealed something: else its one first answer, lost, would leave the initiator unconfirmed (PROTOCOL 2.9).
+    pub(super) fn on_empty(&mut self, now: Now, tag: EpochTag, desk: &mut Desk) {
+        let is_responder = |chain: &Chain| chain.session == tag.session && chain.role == Role::Responder;
+        let sent = self.link.traffic.last_seal.when().max(self.link.last_sent);
+        let is_quiet = sent.is_none_or(|sent| now.at.since(sent) >= EMPTY_INTERVAL);
+        let in_use = self.keys.ring.sealing().is_some_and(|epoch| epoch.tag == tag);
+        if in_use && is_quiet && self.keys.chains.iter().any(is_responder) {
+            self.send_empty(now, desk);
+        }
     }
 
     /// PLEASE_REKEY at the responder's own limits, repeated until an FR1 opens (PROTOCOL 2.8).

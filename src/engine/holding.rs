@@ -94,6 +94,7 @@ impl Peer {
             return;
         }
         self.keys.clock.clear();
+        self.write_clock(now, desk);
         let full = self.setup.policy.full;
         for chain in &mut self.keys.chains {
             // HOLDOVER deferred the session's end (PROTOCOL 2.8a).

@@ -154,7 +154,7 @@ impl Engine {
         }
         if std::mem::take(&mut self.desk.changed) {
             let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
-            self.desk.push(Output::Publish(Arc::new(snapshot)));
+            self.desk.publish(Arc::new(snapshot));
         }
     }
 }

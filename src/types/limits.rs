@@ -138,6 +138,8 @@ pub const FAILED_OPENS_MAX: u64 = 1 << 36;
 /// Plaintexts of type 16 are padded to a multiple of this many bytes, as far as the inner MTU allows (PROTOCOL 2.9).
 pub const PADDING_BYTES: usize = 16;
 /// Least time between two empty packets that tell a peer to use the newer epoch (PROTOCOL 2.9 "Hitless").
+pub const EMPTY_INTERVAL: Duration = Duration::from_millis(250);
+/// See [`EMPTY_INTERVAL`]; the same for records of an older epoch (PROTOCOL 2.9).
 pub const OLD_EPOCH_INTERVAL: Duration = Duration::from_millis(250);
 /// Least time between two reports that a peer's endpoint moved: the engine publishes the new one long before.
 pub const ROAM_INTERVAL: Duration = Duration::from_millis(100);

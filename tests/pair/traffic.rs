@@ -113,3 +113,24 @@ fn a_silent_peer_is_shown_as_down_and_found_again() {
     world.fate = crate::world::faithful();
     world.run_to("HYBRID again", Duration::from_secs(20), |w| w.both(State::Hybrid));
 }
+
+#[test]
+fn a_lost_first_answer_does_not_leave_the_initiator_waiting() {
+    for lost in 1..4u32 {
+        let mut passive = Config::required();
+        passive.knows_endpoint = false;
+        let mut world = World::new(26, [Config::required(), passive]);
+        let mut answers = 0;
+        world.fate = Box::new(move |passing| {
+            let is_answer = passing.handshake_number.is_none() && passing.from == 1;
+            answers += u32::from(is_answer);
+            if is_answer && answers <= lost { Vec::new() } else { vec![Duration::from_millis(5)] }
+        });
+        world.start(0);
+        world.start(1);
+        let span = Duration::from_secs(if lost < 3 { 2 } else { 4 });
+        world.run_to(&format!("confirmed at both ends, {lost} answers lost"), span, |w| {
+            [0, 1].iter().all(|side| w.status(*side).unwrap().handshakes.full == 1)
+        });
+    }
+}

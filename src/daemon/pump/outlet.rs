@@ -68,7 +68,8 @@ impl Inlet {
             PumpEvent::Control { .. }
             | PumpEvent::FirstOpened { .. }
             | PumpEvent::Roamed { .. }
-            | PumpEvent::OldEpoch { .. } => &self.session,
+            | PumpEvent::OldEpoch { .. }
+            | PumpEvent::Empty { .. } => &self.session,
         };
         queue.try_send(event).is_ok()
     }
