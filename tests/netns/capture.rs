@@ -86,12 +86,17 @@ impl Wire {
         all.filter(|datagram| datagram.from.port() == port || datagram.to.port() == port).collect()
     }
 
-    /// IP packets that are neither UDP of `port` nor neighbour discovery, nor router and multicast housekeeping of the kernel.
+    /// IP packets that are neither UDP of `port` nor the kernel's own: neighbour discovery, multicast reports, and the answer
+    /// "port unreachable" of a site whose daemon does not run yet.
     pub(crate) fn strangers(&self, port: u16) -> usize {
-        let housekeeping = |protocol: u8| protocol == 58 || protocol == 0 || protocol == 2;
+        let own = |protocol: u8, payload: &[u8]| match protocol {
+            0 | 2 | 58 => true,
+            1 => payload.first() == Some(&3),
+            _ => false,
+        };
         let strange = |frame: &&Vec<u8>| match (ip(frame), udp(frame)) {
             (Some(_), Some(datagram)) => datagram.from.port() != port && datagram.to.port() != port,
-            (Some((_, _, protocol, _)), None) => !housekeeping(protocol),
+            (Some((_, _, protocol, payload)), None) => !own(protocol, payload),
             (None, _) => false,
         };
         self.frames.iter().filter(strange).count()

@@ -12,7 +12,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) fn plait(dir: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plait"));
     command.arg("--run-dir").arg(dir.join("run")).arg("--state-dir").arg(dir.join("state"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).stdin(Stdio::null());
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("PLAIT_LOG", "debug");
+    command.stdin(Stdio::null());
     command
 }
 

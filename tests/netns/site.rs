@@ -114,7 +114,7 @@ impl Site {
                 if found.iter().all(|state| states.contains(&state.as_str())) {
                     return status;
                 }
-                last = format!("{found:?}");
+                last = format!("{found:?}\n{}", status.json);
             }
             assert!(begun.elapsed() < within, "no {what} within {within:?}, but {last}");
             std::thread::sleep(Duration::from_millis(50));

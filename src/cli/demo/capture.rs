@@ -17,8 +17,9 @@ use super::ping::CANARY;
 
 /// Ethernet, IPv4 and UDP headers: where the payload of a datagram of the tunnel starts.
 const PAYLOAD: usize = 14 + 20 + 8;
-/// Smallest type byte of a data packet (PROTOCOL 2.9); handshakes are below.
-const DATA: u8 = 16;
+/// Type bytes of packets that carry inner packets: data, segment, bundle (PROTOCOL 2.9). An end that blocks still says CLOSE
+/// under type 17, and tries handshakes, types 1 to 6.
+const DATA: [u8; 3] = [16, 18, 19];
 
 #[derive(Default)]
 struct Counts {
@@ -83,7 +84,9 @@ fn look(socket: &OwnedFd, wan: usize, stop: &AtomicBool, counts: &Counts) {
         // The socket sees every interface of the site, the tunnel's clear inside too; the wan is what counts.
         let Some(frame) = buffer.get(..length).filter(|_| from.ifindex() == wan) else { continue };
         counts.frames.fetch_add(1, Ordering::Relaxed);
-        counts.data.fetch_add(usize::from(frame.get(PAYLOAD).is_some_and(|kind| *kind >= DATA)), Ordering::Relaxed);
+        counts
+            .data
+            .fetch_add(usize::from(frame.get(PAYLOAD).is_some_and(|kind| DATA.contains(kind))), Ordering::Relaxed);
         let clear = frame.windows(CANARY.len()).any(|window| window == CANARY);
         counts.clear.fetch_add(usize::from(clear), Ordering::Relaxed);
     }
