@@ -71,7 +71,12 @@ impl Peer {
     pub(super) fn may_go_on_unwritten(&mut self, now: Now, session: &NewSession, desk: &mut Desk) -> bool {
         self.alarm(now, Alarm::RatchetNotWritten, desk);
         let strict = |policy| matches!(policy, RatchetPolicy::Require | RatchetPolicy::RequireOpen);
-        !strict(self.setup.ratchet) && !strict(session.peer_terms.ratchet_policy)
+        let may_go_on = !strict(self.setup.ratchet) && !strict(session.peer_terms.ratchet_policy);
+        if !may_go_on {
+            // What only memory has must seed nothing: a restart would leave this end without a common entry.
+            self.keys.ratchet.forget(session.rs.id);
+        }
+        may_go_on
     }
 
     /// An unconfirmed session whose ratchet entry has been displaced goes with it.

@@ -62,7 +62,11 @@ impl Exchanges {
 
 impl Peer {
     /// When the next fast rekey of ours is due; `None` if none can start now.
-    fn rekey_due(&self) -> Option<Instant> {
+    fn rekey_due(&self, now: Instant) -> Option<Instant> {
+        if self.clock_has_run_out(now) {
+            // An epoch that survived the deadline waits to be confirmed; nothing can be made from it before.
+            return None;
+        }
         let chain = self.chain().filter(|chain| chain.role == Role::Initiator)?;
         let sealing = self.keys.ring.sealing()?;
         if self.exchanges.rekey.is_some() || sealing.tag.session != chain.session || sealing.tag.number != chain.epoch {
@@ -207,7 +211,7 @@ impl Peer {
 
     pub(super) fn next_rekey_deadline(&self, now: Instant) -> Option<Instant> {
         match self.exchanges.rekey.as_ref().map(|rekey| &rekey.stage) {
-            None => self.rekey_due(),
+            None => self.rekey_due(now),
             Some(Stage::Keys { gather, deadline }) if gather.waits_for_budget() => {
                 Some(self.keys.rules.next_token(now).min(*deadline))
             }
@@ -222,7 +226,7 @@ impl Peer {
 
     pub(super) fn on_rekey_time(&mut self, now: Now, desk: &mut Desk) {
         let Some(rekey) = &mut self.exchanges.rekey else {
-            if self.rekey_due().is_some_and(|due| due <= now.at) {
+            if self.rekey_due(now.at).is_some_and(|due| due <= now.at) {
                 self.start_rekey(now, 0, now.at, desk);
             }
             return;

@@ -124,6 +124,12 @@ impl RatchetStore {
         self.unconfirmed.drain(..surplus).map(|displaced| displaced.id).collect()
     }
 
+    /// The newest entry could not be written: it is as if it had not been stored, because the disk's copy, which has all
+    /// that is left here, is what a restart goes on from. Without effect on a confirmed entry.
+    pub fn forget(&mut self, id: RatchetId) {
+        self.unconfirmed.retain(|entry| entry.id != id);
+    }
+
     /// Confirms an entry: what was stored earlier is erased, what was stored later stays. Gives the names of the
     /// unconfirmed entries erased: their unconfirmed sessions are to be dropped with them. Without effect on the
     /// confirmed entry and on names not in the store.
@@ -209,6 +215,22 @@ mod tests {
             store.store(entry(n));
         }
         store
+    }
+
+    #[test]
+    fn an_entry_that_was_not_written_is_forgotten_unless_it_is_confirmed() {
+        let mut store = RatchetStore::absent();
+        for n in 1..=3 {
+            store.store(entry(n));
+            if n == 1 {
+                store.confirm(entry(1).id);
+            }
+        }
+        store.forget(entry(3).id);
+        store.forget(entry(1).id);
+        store.forget(entry(9).id);
+        let left: Vec<_> = store.newest_first().map(|entry| entry.id).collect();
+        assert_eq!(left, [entry(2).id, entry(1).id]);
     }
 
     #[test]

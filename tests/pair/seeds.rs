@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use plait::engine::output::{Alarm, EventKind, State, StateFile};
 use plait::keys::ratchet::RatchetStore;
+use plait::types::policy::RatchetPolicy;
 
 use crate::kme::Mood;
 use crate::world::{Config, World};
@@ -77,5 +78,27 @@ fn an_end_that_lost_its_file_sees_that_the_other_offers_entries() {
     world.run_to("HYBRID", Duration::from_secs(5), |w| w.both(State::Hybrid));
     for side in [0, 1] {
         assert!(world.told(side, |e| *e == EventKind::Alarm(Alarm::RatchetLost)) > 0, "side {side}");
+    }
+}
+
+#[test]
+fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
+    for broken in [0, 1] {
+        let mut config = Config::required();
+        config.ratchet = RatchetPolicy::Require;
+        config.policy.rekey = Duration::from_secs(10);
+        config.policy.full = Duration::from_secs(10);
+        let mut world = World::started(112, [config.clone(), config]);
+        world.run_to("HYBRID", Duration::from_secs(1), |w| w.both(State::Hybrid));
+        world.run_for(Duration::from_secs(1));
+        // Both ends try for a while; what the broken end keeps in memory alone is gone when it is killed.
+        world.nodes[broken].disk_broken = true;
+        world.run_for(Duration::from_secs(150));
+        world.kill(broken);
+        world.nodes[broken].disk_broken = false;
+        world.start(broken);
+        world.run_to("HYBRID again", Duration::from_secs(70), |w| w.both(State::Hybrid));
+        let lost = |side| world.told(side, |e| *e == EventKind::Alarm(Alarm::RatchetLost));
+        assert_eq!([lost(0), lost(1)], [0, 0]);
     }
 }

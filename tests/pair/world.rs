@@ -462,6 +462,12 @@ impl World {
         self.status(side).map(|status| status.state)
     }
 
+    /// What was put on the link is no longer of interest: for long runs.
+    pub(crate) fn forget_seen(&mut self) {
+        self.seen.clear();
+        self.seen_at.clear();
+    }
+
     /// When datagrams of this type left an end.
     pub(crate) fn left_at(&self, side: Side, kind: u8) -> Vec<Duration> {
         let of_kind =

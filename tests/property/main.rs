@@ -10,6 +10,7 @@
 
 #[path = "../handshake/ends.rs"]
 mod ends;
+mod engine;
 mod etsi014;
 mod fast_rekey;
 #[path = "../handshake/fixture.rs"]
@@ -17,6 +18,8 @@ mod fixture;
 mod handshake;
 mod identity;
 mod keys;
+#[path = "../pair/kme.rs"]
+mod kme;
 #[path = "../handshake/pair.rs"]
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;
@@ -26,3 +29,6 @@ mod records;
 mod replay;
 mod routes;
 mod wire;
+#[path = "../pair/world.rs"]
+#[expect(dead_code, reason = "the tests of single rules look at more of it")]
+mod world;
