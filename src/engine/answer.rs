@@ -248,6 +248,7 @@ impl Peer {
             false => seen.contains(source, key_id).then_some(Reason::SeenBefore),
         });
         accepted.accepted_at = Some(now.at);
+        self.pace.answered_at = Some(now.at);
         accepted.stage = Stage::Keys { state: Box::new(state), gather: Box::new(gather), to: from };
         self.exchanges.answers.push(accepted);
         self.go_on_with_answers(now, desk);

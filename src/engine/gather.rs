@@ -209,3 +209,23 @@ fn send(peer: PeerId, source: SourceId, kind: KeyRequestKind, desk: &mut Desk) -
     desk.want_keys(KeyRequest { id, peer, source, kind, deadline });
     id
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_never_asked_for_was_over_the_budget() {
+        let asked = SourceMask::from_bits(0b101).unwrap();
+        let mut gather =
+            Gather::new_keys(PeerId(0), asked, |source| (source.number() == 2).then_some(Reason::NotAsked));
+        assert!(gather.waits_for_budget() && !gather.is_whole());
+        gather.close();
+        let failures: Vec<_> =
+            gather.failures().into_iter().map(|(source, reason)| (source.number(), reason)).collect();
+        assert_eq!(failures, [(0, Reason::OverBudget), (2, Reason::NotAsked)]);
+        assert!(gather.is_whole());
+        let offers = gather.into_offers();
+        assert!(matches!(offers[0], SlotOffer::Failed(Reason::OverBudget)) && matches!(offers[1], SlotOffer::NotAsked));
+    }
+}

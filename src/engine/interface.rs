@@ -137,6 +137,12 @@ impl Engine {
         self.desk.live_indices()
     }
 
+    /// Roots that fast rekeys can go on from: one of each session in use, one more while an epoch waits for its first
+    /// packet, none while BLOCKED without such an epoch (PROTOCOL 2.8, 2.8a).
+    pub fn live_roots(&self) -> usize {
+        self.peers.iter().flat_map(|peer| &peer.keys.chains).map(|chain| 1 + usize::from(chain.next.is_some())).sum()
+    }
+
     /// Before anything else is looked at: what has ended, ends. A timer that comes late, after a suspend or behind a
     /// queue of packets, must not let anything through.
     fn fail_closed(&mut self, now: Now) {

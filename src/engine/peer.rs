@@ -92,7 +92,7 @@ pub(super) struct Pace {
     pub(super) failed_attempts: u32,
     /// The next I0 not before.
     pub(super) not_before: Instant,
-    /// The last I1 answered: no own attempt for a while after it.
+    /// The last I1 answered or I2 accepted: no own attempt for a while after it.
     pub(super) answered_at: Option<Instant>,
     /// Since when attempts have found nobody.
     pub(super) trying_since: Option<Instant>,

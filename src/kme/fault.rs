@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn a_repeated_key_has_the_bytes_of_the_one_before() {
         let mut faults = Faults::default();
-        let mut spoiled = |faults: &mut Faults, byte| {
+        let spoiled = |faults: &mut Faults, byte| {
             let mut key = [byte; 2];
             faults.spoil_both(&mut key);
             key

@@ -171,3 +171,109 @@ impl<F> Keyring<F> {
         self.epochs.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::aead::AeadBackend;
+    use crate::types::id::PeerId;
+    use crate::types::policy::Cipher;
+    use crate::types::secret::Secret;
+
+    fn at(s: u64) -> Instant {
+        Instant::from_nanos(s * 1_000_000_000)
+    }
+
+    fn tag(session: u32, number: u32) -> EpochTag {
+        EpochTag { peer: PeerId(0), session, number }
+    }
+
+    fn epoch(tag: EpochTag, now: Instant) -> KeptEpoch<()> {
+        let index = SessionIndex::new(tag.session * 1000 + tag.number + 1).unwrap();
+        let (cipher, backend, key) = (Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, Secret::take(&mut [1; 32]));
+        let open = Arc::new(OpenEpoch::new(tag, index, &key, cipher, backend, 1420));
+        let seal = Arc::new(SealEpoch::new(tag, index, &key, cipher, backend, 1420));
+        KeptEpoch::new(index, open, seal, now, now + Duration::from_secs(180), ())
+    }
+
+    fn ring() -> Keyring<()> {
+        Keyring::new(Duration::from_secs(15))
+    }
+
+    fn tags(ring: &Keyring<()>) -> Vec<(u32, u32)> {
+        ring.iter().map(|epoch| (epoch.tag.session, epoch.tag.number)).collect()
+    }
+
+    #[test]
+    fn two_unconfirmed_epochs_are_kept_the_newest() {
+        let mut ring = ring();
+        for session in 1..=4 {
+            let displaced = ring.add(epoch(tag(session, 0), at(0)));
+            assert_eq!(displaced.len(), usize::from(session > 2));
+        }
+        assert_eq!(tags(&ring), [(3, 0), (4, 0)]);
+        assert!(ring.sealing().is_none(), "none is sealed under before it is switched to");
+    }
+
+    #[test]
+    fn beyond_six_the_oldest_previous_one_goes() {
+        let mut ring = ring();
+        for number in 0..20 {
+            let displaced = ring.add(epoch(tag(1, number), at(0)));
+            assert_eq!(
+                displaced.iter().map(|e| e.tag.number).collect::<Vec<_>>(),
+                number.checked_sub(6).into_iter().collect::<Vec<_>>()
+            );
+            assert!(ring.confirm(at(0), tag(1, number)));
+            assert!(ring.iter().count() <= RECEIVE_EPOCHS_MAX);
+        }
+        assert_eq!(ring.sealing().map(|e| e.tag), Some(tag(1, 19)));
+    }
+
+    #[test]
+    fn a_previous_epoch_ends_15_s_after_the_later_of_the_switch_and_its_last_packet() {
+        let mut ring = ring();
+        ring.add(epoch(tag(1, 0), at(0)));
+        ring.confirm(at(0), tag(1, 0));
+        ring.add(epoch(tag(1, 1), at(60)));
+        ring.switch(at(60), tag(1, 1));
+        assert_eq!(ring.next_end(), Some(at(75)));
+        assert!(ring.expire(at(74)).is_empty());
+        let old = Arc::clone(&ring.find(tag(1, 0)).unwrap().open);
+        old.note_opened(at(30));
+        assert_eq!(ring.next_end(), Some(at(75)), "a packet before the switch does not shorten it");
+        old.note_opened(at(70));
+        assert!(ring.expire(at(84)).is_empty());
+        old.note_opened(at(175));
+        assert_eq!(ring.next_end(), Some(at(180)), "never later than its reject limit");
+        assert_eq!(ring.expire(at(180)).len(), 1);
+    }
+
+    #[test]
+    fn of_two_sessions_the_later_made_is_the_newer_whatever_the_numbers() {
+        let mut ring = ring();
+        ring.add(epoch(tag(1, 9), at(0)));
+        ring.confirm(at(0), tag(1, 9));
+        ring.add(epoch(tag(2, 0), at(1)));
+        assert_eq!(ring.sealing().map(|e| e.tag), Some(tag(1, 9)), "not before the switch");
+        assert!(ring.switch(at(1), tag(2, 0)));
+        assert!(!ring.switch(at(2), tag(1, 9)), "never back");
+        assert!(!ring.confirm(at(2), tag(1, 9)));
+        assert_eq!(ring.sealing().map(|e| e.tag), Some(tag(2, 0)));
+        assert_eq!(ring.find(tag(2, 0)).map(|e| e.standing), Some(Standing::Unconfirmed));
+        assert!(ring.confirm(at(3), tag(2, 0)) && !ring.confirm(at(3), tag(2, 0)), "the first time only");
+        assert_eq!(ring.find(tag(2, 0)).map(|e| e.standing), Some(Standing::Current));
+        assert!(!ring.switch(at(3), tag(3, 0)), "there is no such epoch");
+    }
+
+    #[test]
+    fn nothing_seals_once_its_epoch_is_gone() {
+        let mut ring = ring();
+        ring.add(epoch(tag(1, 0), at(0)));
+        ring.confirm(at(0), tag(1, 0));
+        assert_eq!(ring.take_if(|_| true).len(), 1);
+        assert!(ring.sealing().is_none() && ring.is_empty() && ring.next_end().is_none());
+        ring.add(epoch(tag(1, 0), at(0)));
+        assert!(ring.sealing().is_none());
+    }
+}

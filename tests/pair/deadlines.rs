@@ -5,6 +5,7 @@ use std::time::Duration;
 use plait::dataplane::report::PumpEvent;
 use plait::engine::output::{Command, EventKind, State, StateFile};
 use plait::keys::clock::PolicyClock;
+use plait::keys::policy::LeftSeconds;
 use plait::types::id::PeerId;
 use plait::types::policy::QkdPolicy;
 use plait::types::time::Instant;
@@ -220,4 +221,95 @@ fn one_close_of_three_is_enough() {
         assert!(world.status(1).unwrap().epoch.is_none(), "{lost:?}");
         assert_eq!(world.state(1), Some(State::Holding));
     }
+}
+
+/// A clock file with so much left.
+fn clock_file(left: u32) -> Vec<u8> {
+    let mut clock = PolicyClock::new();
+    clock.start(Instant::ZERO, LeftSeconds(left));
+    clock.stop_bytes(Instant::ZERO).expose().to_vec()
+}
+
+/// Both start without a session and without keys, with clocks as they were kept; side 0 initiates.
+fn kept(left: [Option<u32>; 2]) -> World {
+    let mut configs = [quick(100), quick(100)];
+    configs[1].knows_endpoint = false;
+    let mut world = World::new(55, configs);
+    for (node, left) in world.nodes.iter_mut().zip(left) {
+        if let Some(left) = left {
+            node.files.insert(StateFile::Clock, clock_file(left));
+        }
+    }
+    world.kme.both(Mood::Unreachable);
+    world.start(0);
+    world.start(1);
+    world.run_for(seconds(2));
+    world
+}
+
+#[test]
+fn the_smaller_of_what_remains_at_both_ends_holds_from_the_first_handshake() {
+    for left in [[Some(50), Some(20)], [Some(20), Some(50)], [None, Some(20)], [Some(20), None]] {
+        let world = kept(left);
+        for side in [0, 1] {
+            let deadline = world.status(side).unwrap().deadline.unwrap();
+            assert!((17..=20).contains(&deadline.as_secs()), "{left:?}: {deadline:?} at {side}");
+        }
+    }
+}
+
+#[test]
+fn what_remains_at_the_peer_starts_no_clock() {
+    let mut configs = [quick(100), quick(100)];
+    configs[1].knows_endpoint = false;
+    let mut world = World::new(56, configs);
+    world.nodes[0].files.insert(StateFile::Clock, clock_file(20));
+    world.start(0);
+    world.start(1);
+    world.run_to("HYBRID", seconds(2), |w| w.both(State::Hybrid));
+    assert_eq!(told_state(&world, 1, State::Blocked) + told_state(&world, 1, State::Holdover), 0);
+    assert_eq!(written(&world, 1), None);
+}
+
+#[test]
+fn what_remains_at_the_initiator_holds_at_a_responder_that_hears_of_it_late() {
+    let mut configs = [quick(100), quick(100)];
+    configs[1].knows_endpoint = false;
+    let mut world = World::started(57, configs);
+    world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
+    // The first try's FR1 never arrives, nor does any handshake.
+    world.fate = Box::new(|passing| match passing.kind {
+        1..=6 | 17 => Vec::new(),
+        _ => vec![Duration::from_millis(5)],
+    });
+    world.kme.moods[0] = Mood::Unreachable;
+    world.run_to("HOLDOVER at the initiator", seconds(4), |w| w.state(0) == Some(State::Holdover));
+    let began = world.now;
+    world.run_for(seconds(59));
+    world.fate = Box::new(|passing| if passing.kind <= 6 { Vec::new() } else { vec![Duration::from_millis(5)] });
+    world.run_to("HOLDOVER at the responder", seconds(7), |w| w.state(1) == Some(State::Holdover));
+    // CLOSE does not arrive either.
+    world.fate = Box::new(|_| Vec::new());
+    world
+        .run_to("BLOCKED at the responder", seconds(102) - (world.now - began), |w| w.state(1) == Some(State::Blocked));
+}
+
+#[test]
+fn in_holdover_every_handshake_is_a_probe() {
+    let mut config = quick(3600);
+    config.policy.rekey = seconds(10);
+    config.policy.full = seconds(10);
+    let mut configs = [config.clone(), config];
+    configs[1].knows_endpoint = false;
+    let mut world = World::started(58, configs);
+    world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
+    world.kme.both(Mood::Unreachable);
+    world.run_to("HOLDOVER", seconds(15), |w| w.both(State::Holdover));
+    let (from, attempts) = (world.now, |w: &World| w.left_at(0, 1).len() + w.left_at(1, 1).len());
+    let before = attempts(&world);
+    world.run_for(seconds(600));
+    let probes = world.nodes.iter().flat_map(|node| &node.requests).filter(|(at, _)| *at > from).count();
+    let made = attempts(&world) - before;
+    assert!(made >= 5 && made <= probes, "{made} handshakes with {probes} requests");
+    assert!(world.both(State::Holdover));
 }

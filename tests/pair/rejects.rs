@@ -1,29 +1,24 @@
-//! For each "dropped", "ignored", "refused" and "silence" of PROTOCOL 2.4 to 2.9 that is the engine's: what comes of it is nothing.
+//! Handshakes: for each "dropped", "refused" and "silence" of PROTOCOL 2.4 to 2.6 that is the engine's, what comes of it is nothing.
 
 use std::time::Duration;
 
 use plait::dataplane::report::PumpEvent;
 use plait::engine::output::State;
-use plait::keys::request::{KeyDelivery, RequestId, SourceFailure};
 use plait::session::epoch::EpochTag;
-use plait::types::id::{PeerId, SourceId};
-use plait::types::policy::Reason;
-use plait::wire::transport::DataHeader;
 
-use crate::kme::Mood;
 use crate::world::{Config, Side, World};
 
-const I1: u8 = 3;
-const R1: u8 = 4;
-const I2: u8 = 5;
-const R2: u8 = 6;
-const CONTROL: u8 = 17;
+pub(crate) const I1: u8 = 3;
+pub(crate) const R1: u8 = 4;
+pub(crate) const I2: u8 = 5;
+pub(crate) const R2: u8 = 6;
+pub(crate) const CONTROL: u8 = 17;
 
-fn seconds(s: u64) -> Duration {
+pub(crate) fn seconds(s: u64) -> Duration {
     Duration::from_secs(s)
 }
 
-fn calm() -> Config {
+pub(crate) fn calm() -> Config {
     let mut config = Config::required();
     config.policy.rekey = seconds(3600);
     config.policy.full = seconds(7200);
@@ -31,20 +26,20 @@ fn calm() -> Config {
 }
 
 /// Side 0 initiates: side 1 knows no endpoint.
-fn configs(config: &Config) -> [Config; 2] {
+pub(crate) fn configs(config: &Config) -> [Config; 2] {
     let mut passive = config.clone();
     passive.knows_endpoint = false;
     [config.clone(), passive]
 }
 
-fn hybrid(config: &Config) -> World {
+pub(crate) fn hybrid(config: &Config) -> World {
     let mut world = World::started(100, configs(config));
     world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
     world.run_for(Duration::from_millis(100));
     world
 }
 
-fn of_kind(world: &World, side: Side, kind: u8) -> Vec<Vec<u8>> {
+pub(crate) fn of_kind(world: &World, side: Side, kind: u8) -> Vec<Vec<u8>> {
     world
         .seen
         .iter()
@@ -53,28 +48,28 @@ fn of_kind(world: &World, side: Side, kind: u8) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn refused(world: &World, side: Side, reason: &str) -> u64 {
+pub(crate) fn refused(world: &World, side: Side, reason: &str) -> u64 {
     let status = world.status(side).unwrap();
     status.refusals.iter().filter(|(name, _)| *name == reason).map(|(_, count)| *count).sum()
 }
 
-fn stranger_refused(world: &World, side: Side, reason: &str) -> u64 {
+pub(crate) fn stranger_refused(world: &World, side: Side, reason: &str) -> u64 {
     let engine = world.nodes[side].engine.as_ref().unwrap();
     engine.refusals().filter(|(name, _)| *name == reason).map(|(_, count)| count).sum()
 }
 
 /// The newest epoch that an end receives under.
-fn newest(world: &World, side: Side) -> EpochTag {
+pub(crate) fn newest(world: &World, side: Side) -> EpochTag {
     let snapshot = world.nodes[side].snapshot.clone().unwrap();
     snapshot.receive.iter().map(|receiving| receiving.epoch.tag()).max().unwrap()
 }
 
-fn control(world: &mut World, side: Side, tag: EpochTag, bytes: Vec<u8>) {
+pub(crate) fn control(world: &mut World, side: Side, tag: EpochTag, bytes: Vec<u8>) {
     let from = world.nodes[1 - side].address;
     world.tell_engine(side, vec![PumpEvent::Control { tag, from, local: None, bytes }]);
 }
 
-fn inject(world: &mut World, to: Side, bytes: &[u8]) {
+pub(crate) fn inject(world: &mut World, to: Side, bytes: &[u8]) {
     let from = world.nodes[1 - to].address;
     world.inject(to, from, bytes.to_vec());
     world.run_for(Duration::from_millis(30));
@@ -249,182 +244,4 @@ fn no_own_attempt_within_five_seconds_of_answering() {
         let early = answers.iter().any(|(_, at)| at <= start && *start - *at < seconds(5));
         assert!(!early, "an attempt began at {start:?}");
     }
-}
-
-/// The plaintext of a control record on its way to `to`, which must not have opened it yet.
-fn opened(world: &World, to: Side, bytes: &[u8]) -> (EpochTag, Vec<u8>) {
-    let header = DataHeader::parse(bytes).unwrap();
-    let snapshot = world.nodes[to].snapshot.clone().unwrap();
-    let receiving = snapshot.receiving(header.receiver).unwrap();
-    let mut copy = bytes.to_vec();
-    let (text, _) = receiving.epoch.open(header, &mut copy).unwrap();
-    (receiving.epoch.tag(), text.to_vec())
-}
-
-/// Loses every control record from now on and waits for the next one of `side`.
-fn catch_control(world: &mut World, side: Side) -> Vec<u8> {
-    let before = of_kind(world, side, CONTROL).len();
-    world.fate = Box::new(|passing| if passing.kind == CONTROL { Vec::new() } else { vec![Duration::from_millis(5)] });
-    world.run_to("a control record", seconds(10), |w| of_kind(w, side, CONTROL).len() > before);
-    of_kind(world, side, CONTROL).remove(before)
-}
-
-#[test]
-fn an_initiator_answers_no_fr1_not_even_its_own() {
-    let mut config = calm();
-    config.policy.rekey = seconds(2);
-    let mut world = hybrid(&config);
-    let fr1 = catch_control(&mut world, 0);
-    let (_, text) = opened(&world, 1, &fr1);
-    let (tag, requests) = (newest(&world, 0), world.nodes[0].requests.len());
-    control(&mut world, 0, tag, text.clone());
-    assert_eq!(world.nodes[0].requests.len(), requests, "reflected: the root is the same at both ends");
-    // Where it belongs it is answered, once.
-    let tag = newest(&world, 1);
-    let requests = world.nodes[1].requests.len();
-    for _ in 0..3 {
-        control(&mut world, 1, tag, text.clone());
-    }
-    assert_eq!(world.nodes[1].requests.len(), requests + 1);
-    let sent = of_kind(&world, 1, CONTROL).len();
-    world.run_for(Duration::from_millis(50));
-    assert_eq!(of_kind(&world, 1, CONTROL).len(), sent + 1, "silence meanwhile, then FR2");
-    control(&mut world, 1, tag, text.clone());
-    assert_eq!(of_kind(&world, 1, CONTROL).len(), sent + 2, "the cached FR2");
-    // Altered anywhere it is nothing.
-    for at in 0..text.len() {
-        let mut other = text.clone();
-        other[at] ^= 1;
-        control(&mut world, 1, tag, other);
-    }
-    assert_eq!(world.nodes[1].requests.len(), requests + 1);
-    assert_eq!(of_kind(&world, 1, CONTROL).len(), sent + 2);
-}
-
-#[test]
-fn an_fr2_is_taken_once_and_an_altered_one_not_at_all() {
-    let mut config = calm();
-    config.policy.rekey = seconds(2);
-    let mut world = hybrid(&config);
-    world.fate = Box::new(|passing| {
-        let lost = passing.kind == CONTROL && passing.from == 1;
-        if lost { Vec::new() } else { vec![Duration::from_millis(5)] }
-    });
-    world.run_to("FR2", seconds(4), |w| !of_kind(w, 1, CONTROL).is_empty());
-    let fr2 = of_kind(&world, 1, CONTROL).remove(0);
-    let (tag, text) = opened(&world, 0, &fr2);
-    let before = newest(&world, 0);
-    // Op, try, waiver and epoch. With anything else altered `ok` says that the keys differ, and that is heard.
-    for at in 0..8 {
-        let mut other = text.clone();
-        other[at] ^= 1;
-        control(&mut world, 0, tag, other);
-        assert_eq!(newest(&world, 0), before, "byte {at}");
-    }
-    for _ in 0..3 {
-        control(&mut world, 0, tag, text.clone());
-    }
-    let made = newest(&world, 0);
-    assert_eq!((made.session, made.number), (before.session, before.number + 1));
-    assert_eq!(world.nodes[0].snapshot.clone().unwrap().receive.len(), 2, "one new epoch");
-}
-
-#[test]
-fn please_rekey_is_for_the_initiator_and_for_the_epoch_in_use() {
-    let mut world = hybrid(&calm());
-    let requests = |world: &World| world.nodes.iter().map(|node| node.requests.len()).sum::<usize>();
-    let (first, before) = (newest(&world, 0), requests(&world));
-    let tag = newest(&world, 1);
-    control(&mut world, 1, tag, vec![3]);
-    world.run_for(seconds(5));
-    assert_eq!(requests(&world), before, "the responder issues no FR1");
-    for _ in 0..5 {
-        control(&mut world, 0, first, vec![3]);
-    }
-    world.run_for(seconds(5));
-    assert_eq!(requests(&world), before + 2, "one rekey for all of them");
-    control(&mut world, 0, first, vec![3]);
-    world.run_for(seconds(5));
-    assert_eq!(requests(&world), before + 2, "asked for under an epoch that is no longer in use");
-    let now = newest(&world, 0);
-    control(&mut world, 0, now, vec![3]);
-    world.run_for(seconds(5));
-    assert_eq!(requests(&world), before + 4);
-}
-
-#[test]
-fn unknown_and_malformed_control_messages_are_counted_and_nothing_else() {
-    let mut world = hybrid(&calm());
-    let tag = newest(&world, 0);
-    let (seen, words) = (world.seen.len(), world.status(0).unwrap().epoch.unwrap().check_words);
-    for bytes in [vec![], vec![0], vec![5], vec![255; 80], vec![1], vec![2; 79], vec![3, 0], vec![4, 0], vec![2; 80]] {
-        control(&mut world, 0, tag, bytes);
-    }
-    assert_eq!(world.seen.len(), seen);
-    assert_eq!(world.status(0).unwrap().epoch.unwrap().check_words, words);
-    assert!(refused(&world, 0, "unknown control message") >= 3);
-    assert!(refused(&world, 0, "malformed control message") >= 4);
-}
-
-#[test]
-fn close_under_an_older_epoch_leaves_the_newer_unless_it_is_short() {
-    let mut config = calm();
-    config.policy.rekey = seconds(2);
-    for short in [false, true] {
-        let mut world = hybrid(&config);
-        if short {
-            world.kme.both(Mood::Dry);
-        }
-        let old = newest(&world, 1);
-        let state = if short { State::Holdover } else { State::Hybrid };
-        world.run_to("the next epoch", seconds(4), |w| w.both(state) && newest(w, 1) > old && newest(w, 0).number > 0);
-        world.run_for(Duration::from_millis(100));
-        control(&mut world, 1, old, vec![4]);
-        assert_eq!(world.status(1).unwrap().epoch.is_some(), !short);
-    }
-}
-
-#[test]
-fn close_under_the_epoch_in_use_ends_the_session_and_under_a_stranger_nothing() {
-    let mut world = hybrid(&calm());
-    let tag = newest(&world, 1);
-    for wrong in [EpochTag { session: tag.session.wrapping_sub(1), ..tag }, EpochTag { peer: PeerId(7), ..tag }] {
-        control(&mut world, 1, wrong, vec![4]);
-        assert!(world.status(1).unwrap().epoch.is_some());
-    }
-    control(&mut world, 1, tag, vec![4]);
-    assert!(world.status(1).unwrap().epoch.is_none());
-    assert_eq!(world.state(1), Some(State::Holding));
-}
-
-#[test]
-fn an_answer_that_nobody_asked_for_is_thrown_away() {
-    let mut world = hybrid(&calm());
-    let seen = world.seen.len();
-    for (id, peer) in [(1, 0), (2, 0), (999, 0), (1, 5)] {
-        let outcome = Err(SourceFailure { reason: Reason::Unreachable, text: String::new() });
-        let source = SourceId::new(0).unwrap();
-        let delivery = KeyDelivery { id: RequestId(id), peer: PeerId(peer), source, outcome };
-        let now = world.clock();
-        world.nodes[0].engine.as_mut().unwrap().handle_keys(now, delivery);
-    }
-    assert_eq!(world.seen.len(), seen);
-    assert!(world.both(State::Hybrid));
-    assert!(world.status(0).unwrap().failed_sources.is_empty());
-}
-
-#[test]
-fn a_key_that_comes_after_its_exchange_went_on_is_thrown_away() {
-    let mut config = calm();
-    config.policy.rekey = seconds(3);
-    config.policy.hold_last = Some(seconds(3600));
-    let mut world = hybrid(&config);
-    world.kme.moods[0] = Mood::Late;
-    world.run_to("HOLDOVER", seconds(20), |w| w.both(State::Holdover));
-    // A second later the key comes; FR1 left without it, and it is in no epoch.
-    world.run_for(seconds(2));
-    let late = world.kme.issued.last().cloned().unwrap();
-    world.kme.moods[0] = Mood::Good;
-    world.run_to("HYBRID", seconds(30), |w| w.both(State::Hybrid));
-    assert!(!world.kme.fetched.contains(&late));
 }

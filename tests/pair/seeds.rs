@@ -102,3 +102,17 @@ fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
         assert_eq!([lost(0), lost(1)], [0, 0]);
     }
 }
+
+#[test]
+fn the_stricter_ratchet_policy_decides_what_an_unwritten_entry_means() {
+    for broken in [0, 1] {
+        let mut configs = [Config::required(), Config::required()];
+        configs[1 - broken].ratchet = RatchetPolicy::Require;
+        let mut world = World::new(113, configs);
+        world.nodes[broken].disk_broken = true;
+        world.start(0);
+        world.start(1);
+        world.run_for(Duration::from_secs(20));
+        assert!((0..2).all(|side| world.status(side).unwrap().epoch.is_none()), "the other end requires it");
+    }
+}

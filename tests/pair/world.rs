@@ -463,6 +463,7 @@ impl World {
     }
 
     /// What was put on the link is no longer of interest: for long runs.
+    #[allow(dead_code, reason = "the properties run long, the pair tests do not")]
     pub(crate) fn forget_seen(&mut self) {
         self.seen.clear();
         self.seen_at.clear();

@@ -15,7 +15,7 @@ const INDICES_MAX: usize = 2 + 9 * 2 + 2 + 6;
 /// How often the world is looked at.
 const STEP: Duration = Duration::from_millis(500);
 
-const MOODS: [Mood; 11] = [
+const MOODS: [Mood; 12] = [
     Mood::Good,
     Mood::Good,
     Mood::Unreachable,
@@ -27,6 +27,7 @@ const MOODS: [Mood; 11] = [
     Mood::Small,
     Mood::Constant,
     Mood::Large,
+    Mood::Silent,
 ];
 
 fn seconds(s: u64) -> Duration {

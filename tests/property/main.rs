@@ -7,6 +7,7 @@
     clippy::indexing_slicing,
     reason = "a test fails by panicking, also in its helpers"
 )]
+#![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
 
 #[path = "../handshake/ends.rs"]
 mod ends;
