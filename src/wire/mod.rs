@@ -1,13 +1,15 @@
 //! F1, formats: bytes from the network become values that cannot be wrong, or a [`field::Malformed`].
 //!
 //! `handshake` reads a datagram of types 1 to 6, `bodies` the whole message, `terms`, `slots` and `status` what is
-//! sealed in it.
+//! sealed in it. `ip`, `layers` and `checksum` look at inner packets.
 
 pub mod bodies;
+pub mod checksum;
 pub mod control;
 pub mod field;
 pub mod handshake;
 pub mod ip;
+pub mod layers;
 pub mod slots;
 pub mod status;
 pub mod terms;

@@ -29,6 +29,7 @@ mod ratchet_model;
 mod records;
 mod replay;
 mod routes;
+mod segments;
 mod wire;
 #[path = "../pair/world.rs"]
 #[expect(dead_code, reason = "the tests of single rules look at more of it")]
