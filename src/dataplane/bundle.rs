@@ -8,14 +8,13 @@
 use std::ops::Range;
 
 use crate::dataplane::segment::Segment;
-use crate::wire::field::Malformed;
+use crate::wire::field::{Malformed, u16_at};
 use crate::wire::ip::InnerPacket;
-use crate::wire::layers::u16_at;
 
 /// Set in the head of an entry in the form of a segment record.
 const SEGMENT_FORM: u16 = 0x8000;
 /// Bytes in front of each entry.
-pub const ENTRY_HEAD_BYTES: usize = 2;
+const ENTRY_HEAD_BYTES: usize = 2;
 
 /// What an entry holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,14 +49,18 @@ impl<'a> Bundle<'a> {
     /// [`Malformed`] if there are fewer than two entries, if one is longer than what follows its head, no IP packet of
     /// exactly its length, or in segment form and not first and last at once.
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
-        let (mut at, mut entries) = (0, 0_usize);
-        while at < text.len() {
-            let (form, range) = entry(text, at).ok_or(Malformed::Length)?;
-            check(form, text.get(range.clone()).ok_or(Malformed::Length)?)?;
-            at = range.end;
-            entries += 1;
+        let bundle = Self(text);
+        let (mut end, mut count) = (0, 0_usize);
+        for (form, range) in bundle.entries() {
+            end = range.end;
+            count += 1;
+            check(form, text.get(range).ok_or(Malformed::Length)?)?;
         }
-        if entries < 2 { Err(Malformed::Value("number of bundled packets")) } else { Ok(Self(text)) }
+        match count {
+            _ if end != text.len() => Err(Malformed::Length),
+            0 | 1 => Err(Malformed::Value("number of bundled packets")),
+            _ => Ok(bundle),
+        }
     }
 
     /// Where the entries lie in the plaintext, in order.

@@ -9,8 +9,8 @@
 //! ```
 
 use crate::wire::checksum;
-use crate::wire::field::Malformed;
-use crate::wire::layers::{Family, Layers, Transport, put, u16_at, u32_at};
+use crate::wire::field::{Malformed, put, u16_at, u32_at};
+use crate::wire::layers::{Family, Layers, Transport};
 
 /// Set in the descriptor of the last segment.
 const LAST: u16 = 0x8000;
@@ -60,9 +60,11 @@ impl<'a> Cut<'a> {
 
     /// Appends the plaintext of record `index`, counted from 0. Nothing is appended beyond the last.
     pub fn write(self, index: usize, out: &mut Vec<u8>) {
+        if index >= self.count {
+            return;
+        }
         let Some((headers, payload)) = self.packet.split_at_checked(self.layers.header_bytes) else { return };
-        let from = index * self.size;
-        let Some(rest) = payload.get(from..).filter(|_| index < self.count) else { return };
+        let Some(rest) = payload.get(index * self.size..) else { return };
         let piece = rest.get(..self.size).unwrap_or(rest);
         let start = out.len();
         out.extend_from_slice(headers);
@@ -90,8 +92,12 @@ impl<'a> Cut<'a> {
                 let sequence = u32_at(record, ip_bytes + 4).unwrap_or(0).wrapping_add((index * self.size) as u32);
                 put(record, ip_bytes + 4, sequence.to_be_bytes());
                 if let Some(flags) = record.get_mut(ip_bytes + TCP_FLAGS_AT) {
-                    *flags &= !if is_last { 0 } else { TCP_FIN_PSH };
-                    *flags &= !if index == 0 { 0 } else { TCP_CWR };
+                    if !is_last {
+                        *flags &= !TCP_FIN_PSH;
+                    }
+                    if index > 0 {
+                        *flags &= !TCP_CWR;
+                    }
                 }
             }
             Transport::Udp => put(record, ip_bytes + 4, ((length - ip_bytes) as u16).to_be_bytes()),

@@ -1,4 +1,4 @@
-//! A reader and small writers for fixed layouts: they cannot overrun, whatever bytes come.
+//! A reader, small writers and single fields for fixed layouts: they cannot overrun, whatever bytes come.
 
 /// Why bytes are not a message of this protocol. The sender is at fault; nothing was changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -95,6 +95,23 @@ pub fn all_zero(bytes: &[u8]) -> Result<(), Malformed> {
 /// Appends `length` zero bytes.
 pub fn put_zero(out: &mut Vec<u8>, length: usize) {
     out.resize(out.len() + length, 0);
+}
+
+/// A big-endian field; `None` beyond the end.
+pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
+}
+
+/// A big-endian field; `None` beyond the end.
+pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().map(|field| u32::from_be_bytes(*field))
+}
+
+/// Overwrites a field; nothing happens if it would go beyond the end.
+pub fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) {
+    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
+        *place = field;
+    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use crate::wire::field::Malformed;
 
 /// Bytes of an IPv4 header without options (RFC 791).
-const IPV4_HEADER_BYTES: usize = 20;
-/// Bytes of an IPv6 header (RFC 8200).
-const IPV6_HEADER_BYTES: usize = 40;
+pub(super) const IPV4_HEADER_BYTES: usize = 20;
+/// Bytes of an IPv6 header without extension headers (RFC 8200).
+pub(super) const IPV6_HEADER_BYTES: usize = 40;
 
 /// An inner IP packet, cut to the length its own header states.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,9 +1,8 @@
 //! Where the headers of a plain TCP or UDP packet lie: what segmentation offload needs to know of it.
 
-/// Bytes of an IPv4 header without options (RFC 791).
-const IPV4_HEADER_BYTES: usize = 20;
-/// Bytes of an IPv6 header without extension headers (RFC 8200).
-const IPV6_HEADER_BYTES: usize = 40;
+use crate::wire::field::u16_at;
+use crate::wire::ip::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES};
+
 /// Bytes of a TCP header without options (RFC 9293).
 const TCP_HEADER_BYTES: usize = 20;
 /// Bytes of a UDP header (RFC 768).
@@ -113,26 +112,10 @@ fn ipv6_protocol(packet: &[u8]) -> Option<u8> {
     packet.get(6).copied().filter(|_| is_all)
 }
 
-/// A big-endian field; `None` beyond the end.
-pub fn u16_at(bytes: &[u8], at: usize) -> Option<u16> {
-    bytes.get(at..)?.first_chunk().map(|field| u16::from_be_bytes(*field))
-}
-
-/// A big-endian field; `None` beyond the end.
-pub fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
-    bytes.get(at..)?.first_chunk().map(|field| u32::from_be_bytes(*field))
-}
-
-/// Overwrites a field; nothing happens if it would go beyond the end.
-pub fn put<const N: usize>(bytes: &mut [u8], at: usize, field: [u8; N]) {
-    if let Some(place) = bytes.get_mut(at..).and_then(|rest| rest.first_chunk_mut()) {
-        *place = field;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::field::put;
 
     fn packet(family: Family, transport: Transport, own_bytes: usize, payload: usize) -> Vec<u8> {
         let ip_bytes = if family == Family::V4 { 20 } else { 40 };
