@@ -9,6 +9,7 @@ use super::ask::interface;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
 use crate::control::time::rfc3339;
+use crate::daemon::load::{config_path, read_config};
 use crate::io::lock::{Lock, LockError};
 use crate::io::state::{StateDir, StateKind};
 use crate::keys::ratchet::{RatchetEntry, RatchetStore};
@@ -18,10 +19,29 @@ use crate::types::terms::Role;
 
 /// Shows or resets.
 pub(super) fn run(command: &RatchetCommand, state_dir: &Path) -> Outcome {
+    let (RatchetCommand::Show { name, peer } | RatchetCommand::Reset { name, peer }) = command;
+    let dir = StateDir::of(state_dir, &interface(name)?);
+    let peer = peer_name(peer)?;
+    known_peer(name, peer)?;
     match command {
-        RatchetCommand::Show { name, peer } => show(&StateDir::of(state_dir, &interface(name)?), peer_name(peer)?),
-        RatchetCommand::Reset { name, peer } => reset(&StateDir::of(state_dir, &interface(name)?), peer_name(peer)?),
+        RatchetCommand::Show { .. } => show(&dir, peer),
+        RatchetCommand::Reset { .. } => reset(&dir, peer),
     }
+}
+
+/// A name that is in no section is a slip of the pen. Where there is no configuration any more, the state may be looked at.
+fn known_peer(name: &str, peer: &str) -> Result<(), Failure> {
+    let file = config_path(name);
+    if !file.exists() {
+        return Ok(());
+    }
+    let (config, _) = read_config(&file).map_err(|failure| Failure::new(Exit::Configuration, failure.text))?;
+    let names: Vec<&str> = config.peers.iter().map(|known| known.name.as_str()).collect();
+    if names.contains(&peer) {
+        return Ok(());
+    }
+    let text = format!("{}: no peer {peer:?}: there are {}", file.display(), names.join(", "));
+    Err(Failure::new(Exit::Failure, text))
 }
 
 /// The same names as in a configuration: nothing that leads out of the folder.

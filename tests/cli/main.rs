@@ -9,5 +9,8 @@
     reason = "a test fails by panicking, also in its helpers, and runs the product as a process"
 )]
 
+mod check;
+mod daemon;
 mod keys;
 mod run;
+mod site;
