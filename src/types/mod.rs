@@ -2,6 +2,7 @@
 
 pub mod id;
 pub mod limits;
+pub mod offload;
 pub mod policy;
 pub mod prefix;
 pub mod random;

@@ -3,6 +3,11 @@
 use super::id::SourceMask;
 use super::policy::{Cipher, QkdPolicy};
 
+/// Feature bit of segment records (PROTOCOL 2.9).
+pub const FEATURE_SEGMENT: u8 = 1;
+/// Feature bit of bundle records (PROTOCOL 2.9).
+pub const FEATURE_BUNDLE: u8 = 2;
+
 /// Which side of one handshake an end is; it stays the side of the session made by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
