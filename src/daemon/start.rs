@@ -24,6 +24,7 @@ use crate::io::system::plan::InterfacePlan;
 use crate::io::tun;
 use crate::io::udp::UdpSocket;
 use crate::keys::request::KeyDelivery;
+use crate::types::offload::OffloadSet;
 
 /// Why the daemon did not start or did not go on.
 #[derive(Debug)]
@@ -154,7 +155,7 @@ fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Loc
 async fn interface(loaded: &Loaded) -> Result<Vec<Arc<dyn tun::TunQueue>>, RunFailure> {
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
-    let tun = tun::open(&interface.name, interface.backend).map_err(|error| {
+    let tun = tun::open(&interface.name, interface.backend, OffloadSet::NONE, 1).map_err(|error| {
         let denied = matches!(error, tun::OpenError::NotPermitted(_));
         let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
         RunFailure { text: error.to_string(), kind }

@@ -1,6 +1,7 @@
 //! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.
 
 pub mod clock;
+mod cmsg;
 pub mod control_client;
 pub mod control_socket;
 pub mod entropy;

@@ -1,28 +1,43 @@
-//! The TUN interface: opened by one of two backends, read and written one packet a call.
+//! The TUN interface: opened by one of two backends, read and written one frame a call.
 
-use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+mod ioctl;
+
+use std::io::{self, IoSlice};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::net::if_::if_nametoindex;
+use nix::sys::uio::writev;
 
 use crate::config::Backend;
+use crate::types::offload::{Offload, OffloadSet};
+
+/// Bytes of the header in front of a frame: a `virtio_net_hdr` without the count of merged buffers (Virtio 1.2, 5.1.6).
+const VNET_HEADER_BYTES: libc::c_int = 10;
+/// What the kernel may leave undone in a frame that it gives: checksums and the cutting of TCP.
+const TSO: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
+/// The cutting of UDP; the kernel knows both or neither (Linux 6.2).
+const USO: libc::c_uint = libc::TUN_F_USO4 | libc::TUN_F_USO6;
 
 /// One queue of a TUN interface, non-blocking. One thread reads it and one writes it, at the same time.
 pub trait TunQueue: Send + Sync + AsFd {
-    /// Reads one packet and returns its length.
+    /// Whether a `virtio_net_hdr` of 10 bytes stands in front of every packet read and written.
+    fn has_vnet_header(&self) -> bool;
+
+    /// Reads one frame, the header and one packet or super-packet, and returns its length; what exceeds `frame` is lost.
     ///
     /// # Errors
     /// `WouldBlock` if there is none; [`is_gone`] tells whether the interface still exists.
-    fn read(&self, packet: &mut [u8]) -> io::Result<usize>;
+    fn read(&self, frame: &mut [u8]) -> io::Result<usize>;
 
-    /// Writes one packet.
+    /// Writes one frame, given in parts.
     ///
     /// # Errors
-    /// As for `read`; `EIO` while the interface is down. The packet is lost then.
-    fn write(&self, packet: &[u8]) -> io::Result<()>;
+    /// As for `read`; `EIO` while the interface is down; `EINVAL` for a header that the kernel does not accept. The
+    /// frame is lost then.
+    fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()>;
 }
 
 /// An open TUN interface. It vanishes, with its addresses and routes, when the last queue is dropped.
@@ -33,6 +48,8 @@ pub struct Tun {
     pub index: u32,
     /// Its queues, at least one.
     pub queues: Vec<Arc<dyn TunQueue>>,
+    /// What the kernel granted, [`Offload::Tso`] and [`Offload::Uso`]: such super-packets may be read and written.
+    pub offloads: OffloadSet,
 }
 
 /// Why there is no TUN interface.
@@ -55,19 +72,20 @@ pub enum OpenError {
     Other(String, io::Error),
 }
 
-/// Opens the interface with one queue and without packet information. It is down, and has no address yet.
+/// Opens the interface without packet information, with so many queues, at least one. It is down, and has no address yet.
+/// With [`Offload::Tso`] wanted and granted each frame has a header; without it none has. The backend tun-tap gives one
+/// queue and no header.
 ///
 /// # Errors
 /// [`OpenError`], a sentence that says what to do.
-pub fn open(name: &str, backend: Backend) -> Result<Tun, OpenError> {
-    let queue = match backend {
-        Backend::TunRs => tun_rs_queue(name),
-        Backend::TunTap => tun_tap_queue(name)?,
+pub fn open(name: &str, backend: Backend, wanted: OffloadSet, queues: usize) -> Result<Tun, OpenError> {
+    let opened = match backend {
+        Backend::TunRs => tun_rs(name, wanted, queues),
+        Backend::TunTap => tun_tap(name)?,
     };
-    let queue = queue.map_err(|error| open_error(name, error))?;
-    let prepared = set_nonblocking(&*queue).and_then(|()| Ok(if_nametoindex(name)?));
-    let index = prepared.map_err(|error| OpenError::Other(name.to_owned(), error))?;
-    Ok(Tun { name: name.to_owned(), index, queues: vec![queue] })
+    let Opened { queues, offloads } = opened.map_err(|error| open_error(name, error))?;
+    let index = if_nametoindex(name).map_err(|error| OpenError::Other(name.to_owned(), error.into()))?;
+    Ok(Tun { name: name.to_owned(), index, queues, offloads })
 }
 
 /// Whether the error says that the interface was deleted: nothing will ever come from this queue again.
@@ -84,71 +102,115 @@ fn open_error(name: &str, error: io::Error) -> OpenError {
     }
 }
 
-fn set_nonblocking(queue: &dyn TunQueue) -> io::Result<()> {
-    let flags = OFlag::from_bits_retain(fcntl(queue.as_fd(), FcntlArg::F_GETFL)?);
-    fcntl(queue.as_fd(), FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
+struct Opened {
+    queues: Vec<Arc<dyn TunQueue>>,
+    offloads: OffloadSet,
+}
+
+fn tun_rs(name: &str, wanted: OffloadSet, count: usize) -> io::Result<Opened> {
+    // Whatever the reason, a plain queue is worth a try; if it fails as well its error tells the reason.
+    if wanted.has(Offload::Tso)
+        && let Ok(descriptors) = tun_rs_descriptors(name, true, count)
+        && let Ok(opened) = prepare(descriptors, true, wanted)
+    {
+        return Ok(opened);
+    }
+    prepare(tun_rs_descriptors(name, false, count)?, false, wanted)
+}
+
+fn tun_rs_descriptors(name: &str, header: bool, count: usize) -> io::Result<Vec<OwnedFd>> {
+    let builder = tun_rs::DeviceBuilder::new().name(name).enable(false).offload(header).multi_queue(count > 1);
+    let first = builder.build_sync()?;
+    let others = (1..count).map(|_| first.try_clone()?.as_fd().try_clone_to_owned());
+    std::iter::once(first.as_fd().try_clone_to_owned()).chain(others).collect()
+}
+
+/// Queues from the descriptors of one interface, with what the kernel grants of what is wanted.
+fn prepare(descriptors: Vec<OwnedFd>, header: bool, wanted: OffloadSet) -> io::Result<Opened> {
+    let mut offloads = OffloadSet::NONE;
+    for descriptor in &descriptors {
+        let queue = descriptor.as_fd();
+        check_flags(ioctl::flags(queue)?, header, descriptors.len() > 1)?;
+        // The interface may have belonged to another program, and what that one set has stayed.
+        offloads = if header { set_offloads(queue, wanted)? } else { set_no_offload(queue)? };
+        set_nonblocking(queue)?;
+    }
+    let queue = |descriptor| Arc::new(Queue { descriptor, header }) as Arc<dyn TunQueue>;
+    Ok(Opened { queues: descriptors.into_iter().map(queue).collect(), offloads })
+}
+
+/// A queue that has other frames than it was asked for would corrupt every packet, or make no sense of any.
+fn check_flags(flags: libc::c_int, header: bool, several: bool) -> io::Result<()> {
+    let is = |flag| flags & flag != 0;
+    let as_asked = is(libc::IFF_TUN) && is(libc::IFF_VNET_HDR) == header && is(libc::IFF_MULTI_QUEUE) == several;
+    if as_asked { Ok(()) } else { Err(Errno::EBUSY.into()) }
+}
+
+fn set_offloads(queue: BorrowedFd<'_>, wanted: OffloadSet) -> io::Result<OffloadSet> {
+    ioctl::set_header_bytes(queue, VNET_HEADER_BYTES)?;
+    let tso = OffloadSet::NONE.with(Offload::Tso);
+    if wanted.has(Offload::Uso) && ioctl::set_offloads(queue, TSO | USO).is_ok() {
+        return Ok(tso.with(Offload::Uso));
+    }
+    ioctl::set_offloads(queue, TSO)?;
+    Ok(tso)
+}
+
+fn set_no_offload(queue: BorrowedFd<'_>) -> io::Result<OffloadSet> {
+    ioctl::set_offloads(queue, 0)?;
+    Ok(OffloadSet::NONE)
+}
+
+fn set_nonblocking(queue: BorrowedFd<'_>) -> io::Result<()> {
+    let flags = OFlag::from_bits_retain(fcntl(queue, FcntlArg::F_GETFL)?);
+    fcntl(queue, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
     Ok(())
 }
 
-/// A packet goes into the interface whole or not at all.
-fn whole(written: usize, packet: &[u8]) -> io::Result<()> {
-    if written == packet.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
+struct Queue {
+    descriptor: OwnedFd,
+    header: bool,
 }
 
-fn tun_rs_queue(name: &str) -> io::Result<Arc<dyn TunQueue>> {
-    let device = tun_rs::DeviceBuilder::new().name(name).enable(false).build_sync()?;
-    Ok(Arc::new(TunRsQueue(device)))
-}
-
-struct TunRsQueue(tun_rs::SyncDevice);
-
-impl TunQueue for TunRsQueue {
-    fn read(&self, packet: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(packet)
+impl TunQueue for Queue {
+    fn has_vnet_header(&self) -> bool {
+        self.header
     }
 
-    fn write(&self, packet: &[u8]) -> io::Result<()> {
-        whole(self.0.send(packet)?, packet)
+    fn read(&self, frame: &mut [u8]) -> io::Result<usize> {
+        Ok(nix::unistd::read(&self.descriptor, frame)?)
+    }
+
+    fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()> {
+        let written = writev(&self.descriptor, frame)?;
+        // A frame goes into the interface whole or not at all.
+        let whole = written == frame.iter().map(|part| part.len()).sum::<usize>();
+        if whole { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 }
 
-impl AsFd for TunRsQueue {
+impl AsFd for Queue {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.descriptor.as_fd()
     }
 }
 
 #[cfg(not(feature = "tun-tap"))]
-fn tun_tap_queue(_name: &str) -> Result<io::Result<Arc<dyn TunQueue>>, OpenError> {
+fn tun_tap(_name: &str) -> Result<io::Result<Opened>, OpenError> {
     Err(OpenError::NotBuiltIn)
 }
 
 #[cfg(feature = "tun-tap")]
-fn tun_tap_queue(name: &str) -> Result<io::Result<Arc<dyn TunQueue>>, OpenError> {
-    let interface = tun_tap::Iface::without_packet_info(name, tun_tap::Mode::Tun);
-    Ok(interface.map(|interface| Arc::new(TunTapQueue(interface)) as Arc<dyn TunQueue>))
+fn tun_tap(name: &str) -> Result<io::Result<Opened>, OpenError> {
+    let descriptor = tun_tap::Iface::without_packet_info(name, tun_tap::Mode::Tun)
+        .and_then(|interface| tun_tap_descriptor(&interface).try_clone_to_owned());
+    Ok(descriptor.and_then(|descriptor| prepare(vec![descriptor], false, OffloadSet::NONE)))
 }
 
 #[cfg(feature = "tun-tap")]
-struct TunTapQueue(tun_tap::Iface);
-
-#[cfg(feature = "tun-tap")]
-impl TunQueue for TunTapQueue {
-    fn read(&self, packet: &mut [u8]) -> io::Result<usize> {
-        self.0.recv(packet)
-    }
-
-    fn write(&self, packet: &[u8]) -> io::Result<()> {
-        whole(self.0.send(packet)?, packet)
-    }
-}
-
-#[cfg(feature = "tun-tap")]
-impl AsFd for TunTapQueue {
-    #[expect(unsafe_code, reason = "the crate predates AsFd")]
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        use std::os::fd::AsRawFd;
-        // SAFETY: the interface owns the descriptor and closes it only when dropped, which the borrow of self excludes.
-        unsafe { BorrowedFd::borrow_raw(self.0.as_raw_fd()) }
-    }
+#[expect(unsafe_code, reason = "the crate predates AsFd")]
+fn tun_tap_descriptor(interface: &tun_tap::Iface) -> BorrowedFd<'_> {
+    use std::os::fd::AsRawFd;
+    // SAFETY: the interface owns the descriptor and closes it only when dropped, which the borrow of it excludes.
+    unsafe { BorrowedFd::borrow_raw(interface.as_raw_fd()) }
 }

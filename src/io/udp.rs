@@ -1,22 +1,19 @@
-//! The UDP socket: both families, never fragmented, and an answer leaves from the address that was asked.
+//! The UDP socket: both families, never fragmented, an answer leaves from the address that was asked, and datagrams of one
+//! size pass in trains.
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
-use nix::errno::Errno;
-use nix::sys::socket::{
-    ControlMessage, ControlMessageOwned, MsgFlags, SetSockOpt, SockaddrStorage, recvmsg, sendmsg, setsockopt, sockopt,
-};
+use nix::sys::socket::{MsgFlags, SetSockOpt, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::{setsockopt_impl, sockopt_impl};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, MsgHdr, SockAddr, Socket, Type};
 
+use super::cmsg::{Arrival, Control};
 use crate::dataplane::snapshot::Endpoint;
 
 /// Bytes of the send and receive buffers asked for: 40 ms at 1 Gbit/s, so that a burst meets a busy thread without loss.
 const SOCKET_BUFFER_BYTES: usize = 4 * 1024 * 1024;
-/// Bytes for the control messages of one datagram: one address of either family (RFC 3542), with room to spare.
-const CONTROL_BYTES: usize = 128;
 
 sockopt_impl!(
     /// How IPv4 datagrams are fragmented (ip(7)).
@@ -35,6 +32,47 @@ sockopt_impl!(
     libc::c_int
 );
 
+/// What the packet threads send and receive by. One thread receives and any number send, at the same time; none waits.
+pub trait DatagramSocket: Send + Sync + AsFd {
+    /// Sends datagrams of `stride` bytes each, the last may be shorter, from the address that the endpoint names; with
+    /// `UDP_SEGMENT` in one call if there is more than one, at most 64 and 65 507 bytes then. `tos` is DS field and ECN
+    /// of the outer header.
+    ///
+    /// # Errors
+    /// `WouldBlock` if the send buffer is full; `EINVAL`, `EIO` or `EMSGSIZE` for a train that the kernel cannot cut or
+    /// whose datagrams do not fit the link; else what the system answers. The train is lost then, no more.
+    fn send_train(&self, train: &[u8], stride: usize, tos: u8, to: Endpoint) -> io::Result<()>;
+
+    /// Receives one datagram, or a train of equal ones that the kernel put together (`UDP_GRO`): a buffer of less than
+    /// 65 535 bytes may cut its end off.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is none; else what the system answers.
+    fn recv_train(&self, buffer: &mut [u8]) -> io::Result<Received>;
+
+    /// Receives in trains from now on, or every datagram alone. A train that already waits when this is switched off
+    /// comes as one datagram that nobody can open.
+    ///
+    /// # Errors
+    /// `ENOPROTOOPT` if the kernel knows no `UDP_GRO`.
+    fn set_gro(&self, on: bool) -> io::Result<()>;
+}
+
+/// What [`DatagramSocket::recv_train`] put into the buffer, and where it came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes in all.
+    pub bytes: usize,
+    /// Bytes of each datagram, the last may be shorter; all of them if it came alone. Never 0.
+    pub stride: usize,
+    /// The sender; an IPv4-mapped address is given as IPv4.
+    pub from: SocketAddr,
+    /// Our address that it came to; an IPv4-mapped one is given as IPv4.
+    pub local: Option<IpAddr>,
+    /// DS field and ECN of the outer header.
+    pub tos: u8,
+}
+
 /// A bound, unconnected, non-blocking socket. Shared by the packet threads and the control side.
 pub struct UdpSocket {
     socket: Socket,
@@ -42,12 +80,9 @@ pub struct UdpSocket {
     dual: bool,
 }
 
-/// Room for control messages, aligned as the kernel writes them (cmsg(3)).
-#[repr(align(8))]
-struct Control([u8; CONTROL_BYTES]);
-
 impl UdpSocket {
     /// Binds an IPv6 address for both families, an IPv4 one for its own. `[::]` on a system without IPv6 binds `0.0.0.0`.
+    /// It receives in trains if the kernel can.
     ///
     /// # Errors
     /// What the system refuses: the address in use or not ours, a privileged port.
@@ -66,16 +101,22 @@ impl UdpSocket {
         if dual {
             socket.set_only_v6(false)?;
             setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
+            setsockopt(&socket, sockopt::Ipv6RecvTClass, &true)?;
             set(&socket, Ipv6MtuDiscover, libc::IPV6_PMTUDISC_PROBE)?;
         } else {
             setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
         }
+        // A socket of both families takes the IPv4 options too, for the IPv4 that passes it.
+        setsockopt(&socket, sockopt::IpRecvTos, &true)?;
         // DF is set, and the kernel's idea of the path's MTU is not asked: anybody can forge the ICMP that it comes from.
         set(&socket, Ipv4MtuDiscover, libc::IP_PMTUDISC_PROBE)?;
         grow_buffers(&socket);
         socket.set_nonblocking(true)?;
         socket.bind(&listen.into())?;
-        Ok(Self { socket, dual })
+        let socket = Self { socket, dual };
+        // A kernel before 5.0 knows no UDP_GRO: every datagram comes alone.
+        let _ = socket.set_gro(true);
+        Ok(socket)
     }
 
     /// The address that it is bound to.
@@ -87,50 +128,67 @@ impl UdpSocket {
         address.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::AddrNotAvailable))
     }
 
-    /// One datagram: its length, where it came from, and our address that it came to. IPv4-mapped addresses come as IPv4.
-    ///
-    /// # Errors
-    /// `WouldBlock` if there is none; else what the system answers.
-    pub fn recv(&self, datagram: &mut [u8]) -> io::Result<(usize, SocketAddr, Option<IpAddr>)> {
-        let mut control = Control([0; CONTROL_BYTES]);
-        let mut slices = [IoSliceMut::new(datagram)];
-        let flags = MsgFlags::empty();
-        let message = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut slices, Some(&mut control.0), flags)?;
-        let local = message.cmsgs().ok().into_iter().flatten().find_map(local_address);
-        let from = message.address.as_ref().and_then(socket_address);
-        let from = from.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
-        Ok((message.bytes, from, local))
-    }
-
     /// Sends one datagram to the endpoint, from the address that it names. An address that is gone is left out and the
     /// system chooses.
     ///
     /// # Errors
     /// `WouldBlock` if the send buffer is full; else what the system answers. The datagram is lost then, no more.
     pub fn send(&self, datagram: &[u8], to: Endpoint) -> io::Result<()> {
-        let Some(from) = to.from.filter(|from| from.is_ipv4() == to.to.is_ipv4()) else {
-            return Ok(self.send_with(datagram, to.to, &[])?);
+        self.send_train(datagram, datagram.len(), 0, to)
+    }
+
+    fn send_with(&self, bytes: &[u8], to: &SockAddr, control: &Control) -> io::Result<()> {
+        let slices = [IoSlice::new(bytes)];
+        let message = MsgHdr::new().with_addr(to).with_buffers(&slices).with_control(control.written());
+        self.socket.sendmsg(&message, 0).map(drop)
+    }
+}
+
+impl DatagramSocket for UdpSocket {
+    fn send_train(&self, train: &[u8], stride: usize, tos: u8, to: Endpoint) -> io::Result<()> {
+        let Endpoint { to, from } = to;
+        if !self.dual && to.is_ipv6() {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let mut control = Control::new();
+        if tos != 0 {
+            control.tos(to.is_ipv4(), tos);
+        }
+        if train.len() > stride {
+            let stride = u16::try_from(stride).ok().filter(|stride| *stride > 0);
+            control.stride(stride.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?);
+        }
+        let address = SockAddr::from(if self.dual { SocketAddr::V6(mapped_socket(to)) } else { to });
+        let Some(from) = from.filter(|from| from.is_ipv4() == to.is_ipv4()) else {
+            return self.send_with(train, &address, &control);
         };
-        let sent = if self.dual {
-            let info =
-                libc::in6_pktinfo { ipi6_addr: libc::in6_addr { s6_addr: mapped(from).octets() }, ipi6_ifindex: 0 };
-            self.send_with(datagram, to.to, &[ControlMessage::Ipv6PacketInfo(&info)])
-        } else {
-            let IpAddr::V4(from) = from else { return Err(io::ErrorKind::Unsupported.into()) };
-            let source = libc::in_addr { s_addr: u32::from_ne_bytes(from.octets()) };
-            let info = libc::in_pktinfo { ipi_ifindex: 0, ipi_spec_dst: source, ipi_addr: libc::in_addr { s_addr: 0 } };
-            self.send_with(datagram, to.to, &[ControlMessage::Ipv4PacketInfo(&info)])
-        };
-        match sent {
-            Err(error) if source_is_to_blame(error) => Ok(self.send_with(datagram, to.to, &[])?),
-            sent => Ok(sent?),
+        let mut from_there = control.clone();
+        match from {
+            IpAddr::V4(from) if !self.dual => from_there.source_v4(from),
+            IpAddr::V4(from) => from_there.source_v6(from.to_ipv6_mapped()),
+            IpAddr::V6(from) => from_there.source_v6(from),
+        }
+        match self.send_with(train, &address, &from_there) {
+            Err(error) if source_is_to_blame(&error) => self.send_with(train, &address, &control),
+            sent => sent,
         }
     }
 
-    fn send_with(&self, datagram: &[u8], to: SocketAddr, control: &[ControlMessage<'_>]) -> nix::Result<()> {
-        let to = if self.dual { SocketAddr::V6(mapped_socket(to)) } else { to };
-        let to = SockaddrStorage::from(to);
-        sendmsg(self.socket.as_raw_fd(), &[IoSlice::new(datagram)], control, MsgFlags::empty(), Some(&to)).map(drop)
+    fn recv_train(&self, buffer: &mut [u8]) -> io::Result<Received> {
+        let mut control = Control::new();
+        let mut slices = [IoSliceMut::new(buffer)];
+        let (flags, room) = (MsgFlags::empty(), Some(control.room()));
+        let message = recvmsg::<SockaddrStorage>(self.socket.as_raw_fd(), &mut slices, room, flags)?;
+        let Arrival { local, tos, stride } = Arrival::read(message.cmsgs().ok().into_iter().flatten());
+        let from = message.address.as_ref().and_then(socket_address);
+        let from = from.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+        let bytes = message.bytes;
+        let stride = stride.filter(|stride| *stride < bytes).unwrap_or_else(|| bytes.max(1));
+        Ok(Received { bytes, stride, from, local, tos })
+    }
+
+    fn set_gro(&self, on: bool) -> io::Result<()> {
+        Ok(setsockopt(&self.socket, sockopt::UdpGroSegment, &on)?)
     }
 }
 
@@ -155,25 +213,11 @@ fn grow_buffers(socket: &Socket) {
 }
 
 /// What the kernel answers when the source address is no longer one of ours, or cannot reach the peer.
-fn source_is_to_blame(error: Errno) -> bool {
-    [Errno::EINVAL, Errno::EADDRNOTAVAIL, Errno::ENETUNREACH, Errno::EHOSTUNREACH].contains(&error)
-}
-
-/// Our address that a datagram came to. For a broadcast it is the one that would answer.
-fn local_address(message: ControlMessageOwned) -> Option<IpAddr> {
-    #[expect(
-        clippy::wildcard_enum_match_arm,
-        reason = "foreign enum: every other message says nothing about addresses"
-    )]
-    match message {
-        ControlMessageOwned::Ipv4PacketInfo(info) => {
-            Some(IpAddr::V4(Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes())))
-        }
-        ControlMessageOwned::Ipv6PacketInfo(info) => {
-            Some(IpAddr::V6(Ipv6Addr::from(info.ipi6_addr.s6_addr)).to_canonical())
-        }
-        _ => None,
-    }
+fn source_is_to_blame(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [libc::EINVAL, libc::EADDRNOTAVAIL, libc::ENETUNREACH, libc::EHOSTUNREACH]
+        .into_iter()
+        .any(|gone| code == Some(gone))
 }
 
 /// The sender's address without flow label; the scope of a link-local one is kept, the answer needs it.
@@ -186,13 +230,6 @@ fn socket_address(storage: &SockaddrStorage) -> Option<SocketAddr> {
         Some(v4) => SocketAddr::from((v4, v6.port())),
         None => SocketAddr::V6(SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id())),
     })
-}
-
-fn mapped(address: IpAddr) -> Ipv6Addr {
-    match address {
-        IpAddr::V4(v4) => v4.to_ipv6_mapped(),
-        IpAddr::V6(v6) => v6,
-    }
 }
 
 fn mapped_socket(address: SocketAddr) -> SocketAddrV6 {
@@ -226,18 +263,19 @@ mod tests {
         client.send(b"question", to).unwrap();
         wait(&server);
         let mut bytes = [0; 100];
-        let (length, from, asked) = server.recv(&mut bytes).unwrap();
+        let Received { bytes: length, stride, from, local: asked, .. } = server.recv_train(&mut bytes).unwrap();
         assert_eq!((&bytes[..length], from.port(), asked), (&b"question"[..], port(&client), Some(called)));
+        assert_eq!(stride, length, "a datagram alone");
         assert_eq!(from.is_ipv4(), called.is_ipv4(), "no IPv4-mapped address: {from}");
         server.send(b"answer", Endpoint { to: from, from: asked }).unwrap();
         wait(&client);
-        let (length, from, _) = client.recv(&mut bytes).unwrap();
+        let Received { bytes: length, from, .. } = client.recv_train(&mut bytes).unwrap();
         assert_eq!(
             (&bytes[..length], from),
             (&b"answer"[..], to.to),
             "the answer comes from the address that was asked"
         );
-        assert_eq!(client.recv(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(client.recv_train(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]
@@ -260,7 +298,7 @@ mod tests {
             let to = SocketAddr::new(called.parse().unwrap(), port(&server));
             client.send(b"x", Endpoint { to, from: Some(gone.parse().unwrap()) }).unwrap();
             wait(&server);
-            assert_eq!(server.recv(&mut [0; 10]).unwrap().0, 1);
+            assert_eq!(server.recv_train(&mut [0; 10]).unwrap().bytes, 1);
         }
     }
 
@@ -271,6 +309,77 @@ mod tests {
         assert!(v4.send(b"x", to("[::1]:9")).is_err());
         assert!(v4.send(&[0; 65_508], to("127.0.0.1:9")).is_err());
         assert!(v4.send(b"x", Endpoint { from: Some("::1".parse().unwrap()), ..to("[::1]:9") }).is_err());
+    }
+
+    /// All that comes within 2 s, until it is as many bytes as expected.
+    fn receive(socket: &UdpSocket, expected: usize) -> (Vec<u8>, Vec<Received>) {
+        let (mut all, mut received) = (Vec::new(), Vec::new());
+        while all.len() < expected {
+            wait(socket);
+            let mut buffer = vec![0; 65_535];
+            let one = socket.recv_train(&mut buffer).unwrap();
+            all.extend_from_slice(&buffer[..one.bytes]);
+            received.push(one);
+        }
+        (all, received)
+    }
+
+    const PATHS: [(&str, &str); 3] = [("127.0.0.1:0", "0.0.0.0:0"), ("127.0.0.1:0", "[::]:0"), ("[::1]:0", "[::]:0")];
+
+    #[test]
+    fn a_train_arrives_as_it_was_sent_with_the_field_of_its_outer_header() {
+        for (server, client) in PATHS {
+            let (server, client) = (local(server), local(client));
+            let to = Endpoint { to: server.local_address().unwrap(), from: Some(server.local_address().unwrap().ip()) };
+            let train: Vec<u8> = (0..64 * 1000 - 300_u32).map(|n| (n / 7 % 256) as u8).collect();
+            client.send_train(&train, 1000, 0xb9, to).unwrap();
+            let (all, received) = receive(&server, train.len());
+            assert!(all == train, "the bytes were changed");
+            assert!(
+                received.iter().all(|one| one.stride == 1000 && one.tos == 0xb9 && one.from.port() == port(&client))
+            );
+            client.send_train(&[5; 1000], 1000, 2, to).unwrap();
+            let (_, received) = receive(&server, 1000);
+            assert_eq!((received.len(), received[0].stride, received[0].tos), (1, 1000, 2));
+        }
+    }
+
+    #[test]
+    fn with_gro_off_every_datagram_of_a_train_comes_alone() {
+        for (server, client) in PATHS {
+            let (server, client) = (local(server), local(client));
+            let to = Endpoint { to: server.local_address().unwrap(), from: None };
+            server.set_gro(false).unwrap();
+            client.send_train(&[7; 2500], 1000, 0, to).unwrap();
+            let lengths = |received: Vec<Received>| -> Vec<(usize, usize)> {
+                received.iter().map(|one| (one.bytes, one.stride)).collect()
+            };
+            assert_eq!(lengths(receive(&server, 2500).1), [(1000, 1000), (1000, 1000), (500, 500)]);
+            server.set_gro(true).unwrap();
+            client.send_train(&[7; 2500], 1000, 0, to).unwrap();
+            assert_eq!(lengths(receive(&server, 2500).1), [(2500, 1000)]);
+        }
+    }
+
+    #[test]
+    fn an_empty_datagram_has_a_stride_too() {
+        let (server, client) = (local("127.0.0.1:0"), local("127.0.0.1:0"));
+        let to = Endpoint { to: server.local_address().unwrap(), from: None };
+        client.send(&[], to).unwrap();
+        wait(&server);
+        let received = server.recv_train(&mut [0; 10]).unwrap();
+        assert_eq!((received.bytes, received.stride, received.tos), (0, 1, 0));
+    }
+
+    #[test]
+    fn a_train_without_a_stride_or_with_too_many_datagrams_is_refused() {
+        let (server, client) = (local("127.0.0.1:0"), local("127.0.0.1:0"));
+        let to = Endpoint { to: server.local_address().unwrap(), from: None };
+        assert_eq!(client.send_train(&[1], 0, 0, to).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(client.send_train(&[0; 65_537], 65_536, 0, to).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert!(client.send_train(&[1; 1000], 1, 0, to).is_err());
+        assert!(client.send_train(&[1; 65_508], 1000, 0, to).is_err());
+        assert_eq!(server.recv_train(&mut [0; 10]).unwrap_err().kind(), io::ErrorKind::WouldBlock);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! The interface: both backends, and what netlink sets is what the system shows.
 
+use std::io::IoSlice;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use plait::config::{Backend, RouteTable};
 use plait::io::system::netlink::StepError;
 use plait::io::system::plan::{InterfacePlan, describe};
 use plait::io::tun::{self, OpenError, is_gone};
+use plait::types::offload::OffloadSet;
 
 use crate::namespace::{backends, in_namespace, interface, ip, plan, take};
 use crate::packet::{PATIENCE, next_udp, udp};
@@ -23,7 +25,7 @@ fn packets_are_read_and_written_with_each_backend() {
                 let content = vec![length as u8; length];
                 socket.send_to(&content, (THEIRS, 9)).unwrap();
                 assert_eq!(next_udp(&*tun.queues[0]), (THEIRS, content.clone()), "{backend:?}");
-                tun.queues[0].write(&udp((THEIRS, 9), (OURS, 7), &content)).unwrap();
+                tun.queues[0].write(&[IoSlice::new(&udp((THEIRS, 9), (OURS, 7), &content))]).unwrap();
                 socket.set_read_timeout(Some(PATIENCE)).unwrap();
                 let mut received = [0; 2000];
                 let (count, from) = socket.recv_from(&mut received).unwrap();
@@ -133,7 +135,7 @@ fn a_route_of_another_interface_is_not_taken_for_ours() {
     in_namespace(|| {
         let routed = plan(&[], 1420, &["10.20.0.0/16", "fd20::/48"], RouteTable::Auto);
         let _first = interface("plait0", Backend::TunRs, &routed);
-        let second = tun::open("plait1", Backend::TunRs).unwrap();
+        let second = tun::open("plait1", Backend::TunRs, OffloadSet::NONE, 1).unwrap();
         let steps = routed.steps_from(&InterfacePlan::default());
         let refused = take(&second, &steps).unwrap_err();
         assert!(matches!(refused, StepError::RouteTaken(prefix) if prefix.to_string() == "10.20.0.0/16"), "{refused}");
@@ -143,7 +145,7 @@ fn a_route_of_another_interface_is_not_taken_for_ours() {
 #[test]
 fn a_refused_step_names_itself() {
     in_namespace(|| {
-        let mut tun = tun::open("plait0", Backend::TunRs).unwrap();
+        let mut tun = tun::open("plait0", Backend::TunRs, OffloadSet::NONE, 1).unwrap();
         tun.index += 1000;
         let steps = plan(&[], 1420, &[], RouteTable::Off).steps_from(&InterfacePlan::default());
         let refused = take(&tun, &steps).unwrap_err().to_string();
@@ -155,10 +157,12 @@ fn a_refused_step_names_itself() {
 fn a_name_in_use_and_an_impossible_name_are_refused() {
     for backend in backends() {
         in_namespace(|| {
-            let _first = tun::open("plait0", backend).unwrap();
-            assert!(matches!(tun::open("plait0", backend), Err(OpenError::InUse(name)) if name == "plait0"));
-            assert!(matches!(tun::open("lo", backend), Err(OpenError::InUse(_))));
-            assert!(tun::open("a-name-that-is-too-long", backend).is_err());
+            let _first = tun::open("plait0", backend, OffloadSet::NONE, 1).unwrap();
+            assert!(
+                matches!(tun::open("plait0", backend, OffloadSet::NONE, 1), Err(OpenError::InUse(name)) if name == "plait0")
+            );
+            assert!(matches!(tun::open("lo", backend, OffloadSet::NONE, 1), Err(OpenError::InUse(_))));
+            assert!(tun::open("a-name-that-is-too-long", backend, OffloadSet::NONE, 1).is_err());
         });
     }
 }
@@ -166,7 +170,9 @@ fn a_name_in_use_and_an_impossible_name_are_refused() {
 #[test]
 fn a_backend_that_is_not_built_in_says_so() {
     if !cfg!(feature = "tun-tap") {
-        in_namespace(|| assert!(matches!(tun::open("plait0", Backend::TunTap), Err(OpenError::NotBuiltIn))));
+        in_namespace(|| {
+            assert!(matches!(tun::open("plait0", Backend::TunTap, OffloadSet::NONE, 1), Err(OpenError::NotBuiltIn)))
+        });
     }
 }
 
@@ -177,12 +183,15 @@ fn a_deleted_interface_is_told_apart_from_one_that_is_down() {
             let tun = interface("plait0", backend, &plan(&["10.99.0.1/24"], 1420, &[], RouteTable::Auto));
             let packet = udp((THEIRS, 9), (OURS, 7), b"x");
             ip("link set dev plait0 down");
-            let down = tun.queues[0].write(&packet).unwrap_err();
+            let down = tun.queues[0].write(&[IoSlice::new(&packet)]).unwrap_err();
             assert!(!is_gone(&down), "{backend:?}: {down}");
             ip("link set dev plait0 up");
-            tun.queues[0].write(&packet).unwrap();
+            tun.queues[0].write(&[IoSlice::new(&packet)]).unwrap();
             ip("link delete dev plait0");
-            let gone = [tun.queues[0].write(&packet).unwrap_err(), tun.queues[0].read(&mut [0; 2000]).unwrap_err()];
+            let gone = [
+                tun.queues[0].write(&[IoSlice::new(&packet)]).unwrap_err(),
+                tun.queues[0].read(&mut [0; 2000]).unwrap_err(),
+            ];
             assert!(gone.iter().all(is_gone), "{backend:?}: {gone:?}");
         });
     }

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, also in its helpers, and makes its own sockets and processes"
 )]
 
+mod header;
 mod interface;
 mod namespace;
 mod packet;

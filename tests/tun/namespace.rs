@@ -6,6 +6,7 @@ use plait::config::{Backend, InterfaceAddress, RouteTable};
 use plait::io::system::netlink::{StepError, take_steps};
 use plait::io::system::plan::{InterfacePlan, Step};
 use plait::io::tun::{self, Tun};
+use plait::types::offload::OffloadSet;
 
 /// Runs the test in a namespace of its own, or says why not.
 pub(crate) fn in_namespace(test: impl FnOnce() + Send) {
@@ -71,7 +72,7 @@ pub(crate) fn take(tun: &Tun, steps: &[Step]) -> Result<(), StepError> {
 
 /// An open interface on which the whole plan is set.
 pub(crate) fn interface(name: &str, backend: Backend, plan: &InterfacePlan) -> Tun {
-    let tun = tun::open(name, backend).unwrap();
+    let tun = tun::open(name, backend, OffloadSet::NONE, 1).unwrap();
     take(&tun, &plan.steps_from(&InterfacePlan::default())).unwrap();
     tun
 }

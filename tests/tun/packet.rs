@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use plait::io::tun::TunQueue;
+use plait::wire::checksum::{add, finish, pseudo_header};
 
 /// Longest time for anything to come; nothing is measured by it.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(5);
@@ -37,12 +38,17 @@ pub(crate) fn read_udp(packet: &[u8]) -> Option<(Ipv4Addr, Vec<u8>)> {
 
 /// The next UDP packet in IPv4 that comes out of the interface: the kernel sends others of its own.
 pub(crate) fn next_udp(queue: &dyn TunQueue) -> (Ipv4Addr, Vec<u8>) {
+    next_frame(queue, read_udp)
+}
+
+/// What `read` takes from the first frame that it takes something from.
+pub(crate) fn next_frame<T>(queue: &dyn TunQueue, read: impl Fn(&[u8]) -> Option<T>) -> T {
     let end = Instant::now() + PATIENCE;
-    let mut packet = [0; 65_535];
+    let mut frame = vec![0; 65_545];
     while Instant::now() < end {
-        match queue.read(&mut packet) {
+        match queue.read(&mut frame) {
             Ok(length) => {
-                if let Some(found) = read_udp(&packet[..length]) {
+                if let Some(found) = read(&frame[..length]) {
                     return found;
                 }
             }
@@ -53,5 +59,19 @@ pub(crate) fn next_udp(queue: &dyn TunQueue) -> (Ipv4Addr, Vec<u8>) {
             Err(error) => panic!("{error}"),
         }
     }
-    panic!("no UDP packet within {PATIENCE:?}");
+    panic!("no such frame within {PATIENCE:?}");
+}
+
+/// Answers the SYN in the packet as a host would that has a large window and no options.
+pub(crate) fn syn_ack(syn: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0];
+    packet.extend([&syn[16..20], &syn[12..16]].concat());
+    let header = finish(add(0, &packet));
+    packet[10..12].copy_from_slice(&header.to_be_bytes());
+    let next = u32::from_be_bytes(syn[24..28].try_into().unwrap()).wrapping_add(1);
+    packet.extend([&syn[22..24], &syn[20..22], &[0, 0, 0, 1], &next.to_be_bytes()].concat());
+    packet.extend([0x50, 0x12, 0xff, 0xff, 0, 0, 0, 0]);
+    let checksum = finish(add(pseudo_header(&packet[12..20], 6, 20), &packet[20..]));
+    packet[36..38].copy_from_slice(&checksum.to_be_bytes());
+    packet
 }

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdSocket};
 
 use plait::dataplane::snapshot::Endpoint;
-use plait::io::udp::UdpSocket;
+use plait::io::udp::{DatagramSocket, UdpSocket};
 
 use crate::namespace::{in_namespace, ip};
 use crate::packet::PATIENCE;
@@ -21,8 +21,8 @@ fn addresses() {
 fn receive(socket: &UdpSocket) -> (SocketAddr, Option<IpAddr>) {
     let mut fds = [nix::poll::PollFd::new(std::os::fd::AsFd::as_fd(socket), nix::poll::PollFlags::POLLIN)];
     nix::poll::poll(&mut fds, 5000_u16).unwrap();
-    let (_, from, local) = socket.recv(&mut [0; 100]).unwrap();
-    (from, local)
+    let received = socket.recv_train(&mut [0; 100]).unwrap();
+    (received.from, received.local)
 }
 
 fn client(address: &str) -> StdSocket {

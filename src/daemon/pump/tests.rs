@@ -1,6 +1,6 @@
 //! The packet threads over a pair of local sockets in place of the interface: no privilege needed.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -30,6 +30,10 @@ struct LocalQueue {
 }
 
 impl TunQueue for LocalQueue {
+    fn has_vnet_header(&self) -> bool {
+        false
+    }
+
     fn read(&self, packet: &mut [u8]) -> io::Result<usize> {
         self.reads.fetch_add(1, Ordering::Relaxed);
         match self.fails_with {
@@ -38,8 +42,9 @@ impl TunQueue for LocalQueue {
         }
     }
 
-    fn write(&self, packet: &[u8]) -> io::Result<()> {
-        self.socket.send(packet).map(drop)
+    fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()> {
+        let frame: Vec<u8> = frame.iter().flat_map(|part| part.to_vec()).collect();
+        self.socket.send(&frame).map(drop)
     }
 }
 

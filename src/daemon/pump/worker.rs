@@ -1,7 +1,6 @@
 //! The two loops of a pair: one seals what the TUN queue gives, one opens what the socket gives.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +12,7 @@ use crate::dataplane::open::{Opened, open_datagram};
 use crate::dataplane::seal::{Sent, seal_packet};
 use crate::dataplane::snapshot::{Endpoint, Snapshot};
 use crate::io::tun::{TunQueue, is_gone};
-use crate::io::udp::UdpSocket;
+use crate::io::udp::{DatagramSocket, Received, UdpSocket};
 use crate::io::wait::{StopListener, Woken};
 use crate::types::id::PeerId;
 use crate::types::time::Instant;
@@ -50,7 +49,7 @@ pub(super) struct Sealer {
 /// From the socket to the TUN queue.
 pub(super) struct Opener {
     shared: Shared,
-    datagram: Vec<u8>,
+    train: Vec<u8>,
 }
 
 impl Sealer {
@@ -106,42 +105,44 @@ impl Sealer {
 
 impl Opener {
     pub(super) fn new(shared: Shared) -> Self {
-        Self { shared, datagram: vec![0; PACKET_BYTES_MAX] }
+        Self { shared, train: vec![0; PACKET_BYTES_MAX] }
     }
 
     /// Until the order to stop (`Ok`), or until the socket or the TUN queue fails for good.
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut failures = Failures::default();
         while !self.shared.stop.is_given() {
-            match self.shared.udp.recv(&mut self.datagram) {
-                Ok((length, from, local)) => {
+            match self.shared.udp.recv_train(&mut self.train) {
+                Ok(received) => {
                     failures.none();
-                    self.carry(length, from, local)?;
+                    let train = self.train.get_mut(..received.bytes).unwrap_or_default();
+                    for datagram in train.chunks_mut(received.stride) {
+                        carry(&self.shared, datagram, received)?;
+                    }
                 }
                 Err(error) => self.shared.wait(self.shared.udp.as_fd(), error, &mut failures)?,
             }
         }
         Ok(())
     }
+}
 
-    /// One datagram.
-    fn carry(&mut self, length: usize, from: SocketAddr, local: Option<IpAddr>) -> io::Result<()> {
-        let Shared { tun, snapshot, clock, inlet, .. } = &self.shared;
-        let snapshot = snapshot.load();
-        let datagram = self.datagram.get_mut(..length).unwrap_or_default();
-        let mut report = |event| inlet.offer(event);
-        let opened = open_datagram(&snapshot, clock(), from, local, datagram, &mut report);
-        let Opened::Deliver { peer, packet } = opened else { return Ok(()) };
-        match tun.write(packet) {
-            Ok(()) => Ok(()),
-            Err(error) if is_gone(&error) => Err(error),
-            Err(_) => {
-                // The interface is down, or the system is short of memory: a lost packet.
-                if let Some(peer) = snapshot.peer(peer) {
-                    peer.traffic.drops.tun.add(1);
-                }
-                Ok(())
+/// One datagram of those received together.
+fn carry(shared: &Shared, datagram: &mut [u8], received: Received) -> io::Result<()> {
+    let Shared { tun, snapshot, clock, inlet, .. } = shared;
+    let snapshot = snapshot.load();
+    let mut report = |event| inlet.offer(event);
+    let opened = open_datagram(&snapshot, clock(), received.from, received.local, datagram, &mut report);
+    let Opened::Deliver { peer, packet } = opened else { return Ok(()) };
+    match tun.write(&[IoSlice::new(packet)]) {
+        Ok(()) => Ok(()),
+        Err(error) if is_gone(&error) => Err(error),
+        Err(_) => {
+            // The interface is down, or the system is short of memory: a lost packet.
+            if let Some(peer) = snapshot.peer(peer) {
+                peer.traffic.drops.tun.add(1);
             }
+            Ok(())
         }
     }
 }
