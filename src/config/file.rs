@@ -1,6 +1,10 @@
 //! The configuration as written: every key an operator can write, each value with its place in the text.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
 use super::error::{ConfigError, Place, nearest};
@@ -44,11 +48,60 @@ pub(super) struct InterfaceSection {
     /// TUN backend.
     pub backend: Key<String>,
     /// `"auto"`, `"off"` or switches.
-    pub offload: Key<Written>,
+    pub offload: Key<OffloadWritten>,
     /// TUN queues.
     pub queues: Key<Written>,
     /// Firewall beside the tunnel.
     pub killswitch: Key<Written>,
+}
+
+/// `offload`: one word for all of it, or a switch for each.
+#[derive(Debug)]
+pub(super) enum OffloadWritten {
+    /// `"auto"` or `"off"`.
+    Word(String),
+    /// `{ tso = true, .. }`.
+    Switches(OffloadSection),
+}
+
+/// The switches of `offload`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OffloadSection {
+    /// TCP super-packets at the TUN interface.
+    pub tso: Key<Written>,
+    /// UDP super-packets at the TUN interface.
+    pub uso: Key<Written>,
+    /// Trains of datagrams in one send.
+    pub gso: Key<Written>,
+    /// Trains of datagrams in one receive.
+    pub gro: Key<Written>,
+    /// Small packets together in one record.
+    pub bundle: Key<Written>,
+}
+
+impl<'de> Deserialize<'de> for OffloadWritten {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(WordOrSwitches)
+    }
+}
+
+struct WordOrSwitches;
+
+impl<'de> Visitor<'de> for WordOrSwitches {
+    type Value = OffloadWritten;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"auto\", \"off\" or switches such as { uso = false }")
+    }
+
+    fn visit_str<E>(self, word: &str) -> Result<OffloadWritten, E> {
+        Ok(OffloadWritten::Word(word.to_owned()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, switches: A) -> Result<OffloadWritten, A::Error> {
+        OffloadSection::deserialize(MapAccessDeserializer::new(switches)).map(OffloadWritten::Switches)
+    }
 }
 
 /// `[policy]` and `[peer.policy]`.

@@ -8,6 +8,7 @@ mod check;
 mod error;
 mod file;
 mod model;
+mod offload;
 mod policy;
 mod reader;
 mod resolve;
@@ -16,8 +17,8 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
-    Backend, CipherChoice, Config, FileRef, HttpMethod, Interface, InterfaceAddress, KmeTls, Mtu, Offload, Peer,
-    Policy, RouteTable, Source,
+    Backend, CipherChoice, Config, FileRef, HttpMethod, Interface, InterfaceAddress, KmeTls, Mtu, Peer, Policy,
+    RouteTable, Source,
 };
 pub use resolve::{interface_name, parse};
 

@@ -8,6 +8,7 @@ use super::error::{ConfigError, Place};
 use crate::etsi014::v1::pin::Pin;
 use crate::etsi014::v1::url::BaseUrl;
 use crate::types::id::{SaeId, SourceId};
+use crate::types::offload::OffloadSet;
 use crate::types::policy::{Cipher, QkdPolicy, RatchetPolicy};
 use crate::types::prefix::Prefix;
 
@@ -41,8 +42,8 @@ pub struct Interface {
     pub table: RouteTable,
     /// TUN backend.
     pub backend: Backend,
-    /// Segment offloads.
-    pub offload: Offload,
+    /// Kinds of help from the kernel that may be used.
+    pub offload: OffloadSet,
 }
 
 /// A file named by the configuration, as written, with the place to report.
@@ -102,15 +103,6 @@ pub enum Backend {
     TunRs,
     /// `tun-tap`, if built in.
     TunTap,
-}
-
-/// `offload`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Offload {
-    /// What the system offers.
-    Auto,
-    /// None.
-    Off,
 }
 
 /// One other end.

@@ -8,9 +8,8 @@ use toml::Spanned;
 use super::check;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::file::{File, InterfaceSection, PeerSection, QkdSection, StatusSection, written};
-use super::model::{
-    Backend, CipherChoice, Config, Interface, InterfaceAddress, Mtu, Offload, Peer, RouteTable, Source,
-};
+use super::model::{Backend, CipherChoice, Config, Interface, InterfaceAddress, Mtu, Peer, RouteTable, Source};
+use super::offload;
 use super::policy;
 use super::reader::Reader;
 use super::sources;
@@ -131,7 +130,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
     let table = table(reader, written.table.as_ref());
     let backends = [("tun-rs", Backend::TunRs), ("tun-tap", Backend::TunTap)];
     let backend = reader.word("backend", written.backend.as_ref(), &backends).unwrap_or(Backend::TunRs);
-    let offload = offload(reader, written.offload.as_ref());
+    let offload = offload::resolve(reader, written.offload.as_ref(), backend);
     if let Some(at) = &written.queues
         && reader.number("queues", Some(at), 1..=8).is_some_and(|queues| queues != 1)
     {
@@ -218,22 +217,6 @@ fn table(reader: &mut Reader<'_>, value: Option<&Spanned<Written>>) -> RouteTabl
         reader.expected(at, "table", "\"auto\", \"off\" or the number of a routing table", &at.get_ref().to_string());
     }
     found.unwrap_or(RouteTable::Auto)
-}
-
-fn offload(reader: &mut Reader<'_>, value: Option<&Spanned<Written>>) -> Offload {
-    let Some(at) = value else { return Offload::Auto };
-    match at.get_ref() {
-        Written::Text(word) if word == "auto" => Offload::Auto,
-        Written::Text(word) if word == "off" => Offload::Off,
-        Written::Other(_) => {
-            reader.fail(at, "offload: a switch for each is not in this version; expected \"auto\" or \"off\"");
-            Offload::Auto
-        }
-        came @ (Written::Text(_) | Written::Number(_) | Written::Switch(_)) => {
-            reader.expected(at, "offload", "\"auto\" or \"off\"", &came.to_string());
-            Offload::Auto
-        }
-    }
 }
 
 /// One peer, still without its policy and sources.

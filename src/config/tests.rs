@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::types::offload::{Offload, OffloadSet};
 use crate::types::policy::{QkdPolicy, RatchetPolicy};
 
 /// One site with every key, as documented for operators.
@@ -57,6 +58,25 @@ fn what_is_left_out_has_the_documented_default() {
     assert_eq!(peer.sources[0].timeout, Duration::from_secs(10));
 }
 
+#[test]
+fn offloads_are_on_unless_switched_off() {
+    let resolved = |value: &str| {
+        shown(&with("offload = \"auto\"", &format!("offload = {value}"))).unwrap().interface.offload
+    };
+    assert_eq!(shown(SHORT).unwrap().interface.offload, OffloadSet::ALL);
+    assert_eq!(resolved("\"auto\""), OffloadSet::ALL);
+    assert_eq!(resolved("\"off\""), OffloadSet::NONE);
+    assert_eq!(resolved("{}"), OffloadSet::ALL);
+    assert_eq!(resolved("{ uso = false, gro = true }"), OffloadSet::ALL.without(Offload::Uso));
+    let without_tso = OffloadSet::ALL.without(Offload::Tso).without(Offload::Uso);
+    assert_eq!(resolved("{ tso = false }"), without_tso, "uso goes with it");
+    assert_eq!(resolved("{ tso = false, uso = false }"), without_tso);
+    let none = "{ tso = false, gso = false, gro = false, bundle = false }";
+    assert_eq!(resolved(none), OffloadSet::NONE);
+    let tap = with("\"tun-rs\"", "\"tun-tap\"");
+    assert_eq!(shown(&tap).unwrap().interface.offload, without_tso, "what the backend has not is not asked for");
+}
+
 /// What is replaced in `FULL`, by what, and the place and beginning of the error.
 const MISTAKES: &[(&str, &str, &str)] = &[
     (
@@ -105,7 +125,32 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "backend = \"tunrs\"",
         "7:11: backend: expected \"tun-rs\", \"tun-tap\", came \"tunrs\"; did you mean `tun-rs`?",
     ),
-    ("offload = \"auto\"", "offload = { tso = true }", "8:11: offload: a switch for each is not in this version"),
+    (
+        "offload = \"auto\"",
+        "offload = \"of\"",
+        "8:11: offload: expected \"auto\", \"off\" or switches such as { uso = false }, came \"of\"; did you mean `off`?",
+    ),
+    (
+        "offload = \"auto\"",
+        "offload = true",
+        "8:11: invalid type: boolean `true`, expected \"auto\", \"off\" or switches such as { uso = false }",
+    ),
+    (
+        "offload = \"auto\"",
+        "offload = { tso = true, grro = true }",
+        "8:25: unknown key `grro`, expected one of tso, uso, gso, gro, bundle; did you mean `gro`?",
+    ),
+    ("offload = \"auto\"", "offload = { gso = \"on\", gro = 1 }", "8:19: gso: expected true or false, came \"on\""),
+    (
+        "offload = \"auto\"",
+        "offload = { uso = true, tso = false }",
+        "8:19: uso: the kernel takes UDP super-packets only together with TCP's: set tso = true",
+    ),
+    (
+        "backend = \"tun-rs\"                        # tun-rs | tun-tap (if built in)\noffload = \"auto\"",
+        "backend = \"tun-tap\"\noffload = { tso = true, uso = true }",
+        "8:19: tso: backend \"tun-tap\" takes single packets only",
+    ),
     ("queues  = 1", "queues  = 2", "9:11: queues: more than one is not in this version"),
     ("killswitch = false", "killswitch = true", "10:14: killswitch: true is not in this version"),
     ("type = \"etsi014\"", "type = \"skip\"", "23:8: type: \"skip\" is not in this version; expected \"etsi014\""),

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::terms::{FEATURE_BUNDLE, FEATURE_SEGMENT};
+
 /// One kind of help. Each is switched off alone, by the configuration or because it fails at run time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Offload {
@@ -59,6 +61,14 @@ impl OffloadSet {
     pub fn without(self, offload: Offload) -> Self {
         Self(self.0 & !bit(offload))
     }
+
+    /// Feature bits (PROTOCOL 2.5). Segment records need nothing of the kernel, so any offload brings them; none at all
+    /// asks for plain records.
+    pub fn features(self) -> u8 {
+        let segment = if self == Self::NONE { 0 } else { FEATURE_SEGMENT };
+        let bundle = if self.has(Offload::Bundle) { FEATURE_BUNDLE } else { 0 };
+        segment | bundle
+    }
 }
 
 fn bit(offload: Offload) -> u8 {
@@ -110,6 +120,15 @@ mod tests {
             assert!(!OffloadSet::ALL.without(offload).has(offload));
         }
         assert_eq!(Offload::ALL.into_iter().fold(OffloadSet::NONE, OffloadSet::with), OffloadSet::ALL);
+    }
+
+    #[test]
+    fn features_follow_from_the_set() {
+        assert_eq!(OffloadSet::NONE.features(), 0);
+        assert_eq!(OffloadSet::ALL.features(), FEATURE_SEGMENT | FEATURE_BUNDLE);
+        assert_eq!(OffloadSet::ALL.without(Offload::Bundle).features(), FEATURE_SEGMENT);
+        assert_eq!(OffloadSet::NONE.with(Offload::Gro).features(), FEATURE_SEGMENT);
+        assert_eq!(OffloadSet::NONE.with(Offload::Bundle).features(), FEATURE_SEGMENT | FEATURE_BUNDLE);
     }
 
     #[test]
