@@ -27,7 +27,7 @@ pub(super) fn resolve(
         OffloadWritten::Word(word) if word == "auto" => possible,
         OffloadWritten::Word(word) if word == "off" => OffloadSet::NONE,
         OffloadWritten::Word(word) => {
-            let guess = nearest(word, ["auto", "off"].into_iter());
+            let guess = nearest(word, ["auto", "off"]);
             let expected = "\"auto\", \"off\" or switches such as { uso = false }";
             reader.expected(at, "offload", expected, &format!("{word:?}{guess}"));
             possible

@@ -60,9 +60,8 @@ fn what_is_left_out_has_the_documented_default() {
 
 #[test]
 fn offloads_are_on_unless_switched_off() {
-    let resolved = |value: &str| {
-        shown(&with("offload = \"auto\"", &format!("offload = {value}"))).unwrap().interface.offload
-    };
+    let resolved =
+        |value: &str| shown(&with("offload = \"auto\"", &format!("offload = {value}"))).unwrap().interface.offload;
     assert_eq!(shown(SHORT).unwrap().interface.offload, OffloadSet::ALL);
     assert_eq!(resolved("\"auto\""), OffloadSet::ALL);
     assert_eq!(resolved("\"off\""), OffloadSet::NONE);

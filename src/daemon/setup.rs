@@ -11,8 +11,10 @@ use crate::io::entropy::OsEntropy;
 use crate::io::source::SourceSetup;
 use crate::io::state::{StateDir, StateKind};
 use crate::types::id::{PeerId, SourceId};
+use crate::types::offload::OffloadSet;
 use crate::types::policy::Cipher;
 use crate::types::secret::SecretBytes;
+use crate::types::terms::FEATURE_AES_HARDWARE;
 
 /// A source with the peer that it keys.
 pub struct PeerSource {
@@ -44,6 +46,9 @@ pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup
     let Loaded { config, me, peers: keys, .. } = loaded;
     let rng = Hedge::new(me.static_secret().duplicate(), Box::new(OsEntropy::open()?));
     let inner_mtu = config.interface.mtu.bytes();
+    let aes_in_hardware = aes_in_hardware();
+    // The packet threads carry plain records only: nothing else may be offered to a peer, whatever is configured.
+    let features = features(OffloadSet::NONE, aes_in_hardware);
     let peers = config.peers.into_iter().zip(keys);
     let peers = peers
         .map(|(peer, keys)| PeerSetup {
@@ -51,7 +56,8 @@ pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup
             psk: keys.psk,
             policy: policy(peer.policy),
             sources: peer.sources.iter().map(|source| (source.id, source.name.clone())).collect(),
-            ciphers: ciphers(peer.cipher, aes_is_fast()),
+            ciphers: ciphers(peer.cipher, aes_in_hardware),
+            features,
             name: peer.name,
             endpoint: peer.endpoint,
             allowed_ips: peer.allowed_ips,
@@ -70,26 +76,31 @@ fn policy(policy: config::Policy) -> PolicySetup {
 }
 
 /// In the order of preference: AES first only where the processor has instructions for it.
-fn ciphers(choice: CipherChoice, aes_is_fast: bool) -> Vec<Cipher> {
+pub fn ciphers(choice: CipherChoice, aes_in_hardware: bool) -> Vec<Cipher> {
     match choice {
         CipherChoice::Only(cipher) => vec![cipher],
-        CipherChoice::Auto if aes_is_fast => vec![Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305],
+        CipherChoice::Auto if aes_in_hardware => vec![Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305],
         CipherChoice::Auto => vec![Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm],
     }
 }
 
+/// What is said of this end in a handshake (PROTOCOL 2.5).
+pub fn features(offloads: OffloadSet, aes_in_hardware: bool) -> u8 {
+    offloads.features() | if aes_in_hardware { FEATURE_AES_HARDWARE } else { 0 }
+}
+
 #[cfg(target_arch = "x86_64")]
-fn aes_is_fast() -> bool {
+fn aes_in_hardware() -> bool {
     std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
 }
 
 #[cfg(target_arch = "aarch64")]
-fn aes_is_fast() -> bool {
+fn aes_in_hardware() -> bool {
     std::arch::is_aarch64_feature_detected!("aes") && std::arch::is_aarch64_feature_detected!("pmull")
 }
 
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-fn aes_is_fast() -> bool {
+fn aes_in_hardware() -> bool {
     false
 }
 
@@ -122,5 +133,11 @@ mod tests {
         assert_eq!(ciphers(CipherChoice::Auto, false), [Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm]);
         let only = CipherChoice::Only(Cipher::ChaCha20Poly1305);
         assert_eq!(ciphers(only, true), [Cipher::ChaCha20Poly1305]);
+    }
+
+    #[test]
+    fn features_tell_of_offloads_and_processor() {
+        assert_eq!([false, true].map(|aes| features(OffloadSet::NONE, aes)), [0, 4]);
+        assert_eq!([false, true].map(|aes| features(OffloadSet::ALL, aes)), [3, 7]);
     }
 }

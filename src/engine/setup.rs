@@ -44,6 +44,8 @@ pub struct PeerSetup {
     pub sources: Vec<(SourceId, String)>,
     /// Data ciphers in this end's order of preference.
     pub ciphers: Vec<Cipher>,
+    /// Feature bits that this end offers (PROTOCOL 2.5).
+    pub features: u8,
     /// Send something at least this often.
     pub keepalive: Option<Duration>,
     /// How the ratchet is used; `RequireOpen` is derived, never configured.
@@ -101,7 +103,7 @@ impl PeerSetup {
             source_mask: self.source_mask(),
             ratchet_policy: ratchet,
             ciphers: self.ciphers.clone(),
-            features: 0,
+            features: self.features,
             inner_mtu: self.inner_mtu,
             hold_last: seconds_or_unlimited(self.policy.hold_last),
             degrade_for: seconds_or_unlimited(self.policy.degrade_for),

@@ -10,7 +10,8 @@ use super::reassembly::WholeI1;
 use super::refusal::Refusal;
 use super::settled::Settled;
 use super::terms::{
-    Agreed, NewSession, PeerKeys, PeerTerms, RatchetId, Role, SlotAnswer, Stated, agree, ratchet_is_required,
+    Agreed, LocalTerms, NewSession, PeerKeys, PeerTerms, RatchetId, Role, SlotAnswer, Stated, agree,
+    ratchet_is_required,
 };
 use crate::crypto::dh;
 use crate::identity::{Fingerprint, Identity};
@@ -23,6 +24,7 @@ use crate::types::limits::QKD_SOURCES_MAX;
 use crate::types::policy::{Cipher, RatchetPolicy, Reason};
 use crate::types::random::Randomness;
 use crate::types::secret::Secret;
+use crate::types::terms::FEATURE_AES_HARDWARE;
 use crate::wire::bodies::{I1, R1, parse_payload3};
 use crate::wire::handshake::{HandshakeDatagram, MessageType, P3_BYTES};
 use crate::wire::slots::{self, Slot};
@@ -144,10 +146,15 @@ impl OpenedI1 {
         Ok(AwaitI2 { settled, stage, i1_message_id, is_ratchet_lost, datagrams })
     }
 
-    /// The first of our own order that is offered.
+    /// The first of our own order that is offered. If only we have AES in hardware, it goes last: the slower end decides
+    /// how fast both are (PROTOCOL 2.1).
     fn choose_cipher(&self, stated: &Stated<'_>) -> Result<Cipher, Refusal> {
-        let mut own = stated.terms.ciphers.iter();
-        own.find(|cipher| self.terms.ciphers.contains(cipher)).copied().ok_or(Refusal::NoCommonCipher)
+        let LocalTerms { ciphers, features, .. } = stated.terms;
+        let only_ours = features & !self.terms.features & FEATURE_AES_HARDWARE != 0;
+        let mut common = ciphers.iter().copied().filter(|cipher| self.terms.ciphers.contains(cipher));
+        let first = common.next().ok_or(Refusal::NoCommonCipher)?;
+        let yields = only_ours && first == Cipher::Aes256Gcm;
+        Ok(common.next().filter(|_| yields).unwrap_or(first))
     }
 }
 

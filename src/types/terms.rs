@@ -8,6 +8,9 @@ pub const FEATURE_SEGMENT: u8 = 1;
 /// Feature bit of bundle records (PROTOCOL 2.9).
 pub const FEATURE_BUNDLE: u8 = 2;
 
+/// Feature bit of an end that has AES in hardware (PROTOCOL 2.1).
+pub const FEATURE_AES_HARDWARE: u8 = 4;
+
 /// Which side of one handshake an end is; it stays the side of the session made by it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -28,7 +31,7 @@ pub struct Agreed {
     pub asked: SourceMask,
     /// The data cipher that the responder chose.
     pub cipher: Cipher,
-    /// Features of both (bit 0 segment, bit 1 bundle).
+    /// Features of both (bit 0 segment, bit 1 bundle, bit 2 AES in hardware).
     pub features: u8,
     /// Bytes of the largest inner packet: the smaller of both.
     pub inner_mtu: u16,

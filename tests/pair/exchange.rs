@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use plait::config::CipherChoice;
+use plait::daemon::setup::{ciphers, features};
 use plait::engine::output::{EventKind, State};
+use plait::types::offload::OffloadSet;
 use plait::types::policy::{Cipher, QkdPolicy};
 
 use crate::world::{Config, World};
@@ -87,6 +90,38 @@ fn the_responders_order_chooses_the_cipher() {
     world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
     assert_eq!(world.status(0).unwrap().epoch.unwrap().cipher, Cipher::Aes256Gcm);
     world.assert_same_epoch();
+}
+
+/// The cipher of a session that side 0 began, between ends with and without AES in hardware.
+fn cipher_between(choices: [CipherChoice; 2], in_hardware: [bool; 2]) -> Cipher {
+    let mut configs = [Config::required(), Config::required()];
+    for (side, config) in configs.iter_mut().enumerate() {
+        config.ciphers = ciphers(choices[side], in_hardware[side]);
+        config.features = features(OffloadSet::NONE, in_hardware[side]);
+    }
+    configs[1].knows_endpoint = false;
+    let mut world = World::started(6, configs);
+    world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
+    world.assert_same_epoch();
+    world.status(0).unwrap().epoch.unwrap().cipher
+}
+
+#[test]
+fn aes_is_taken_if_and_only_if_both_ends_have_it_in_hardware() {
+    let auto = [CipherChoice::Auto; 2];
+    for (in_hardware, expected) in [
+        ([true, true], Cipher::Aes256Gcm),
+        ([true, false], Cipher::ChaCha20Poly1305),
+        ([false, true], Cipher::ChaCha20Poly1305),
+        ([false, false], Cipher::ChaCha20Poly1305),
+    ] {
+        assert_eq!(cipher_between(auto, in_hardware), expected, "{in_hardware:?}");
+        for cipher in [Cipher::Aes256Gcm, Cipher::ChaCha20Poly1305] {
+            let only = CipherChoice::Only(cipher);
+            assert_eq!(cipher_between([only, CipherChoice::Auto], in_hardware), cipher, "{in_hardware:?}");
+            assert_eq!(cipher_between([CipherChoice::Auto, only], in_hardware), cipher, "{in_hardware:?}");
+        }
+    }
 }
 
 #[test]
