@@ -1,12 +1,15 @@
 //! A thread in a network namespace of its own, and what `ip` says there.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use plait::config::{Backend, InterfaceAddress, RouteTable};
 use plait::io::system::netlink::{StepError, take_steps};
 use plait::io::system::plan::{InterfacePlan, Step};
 use plait::io::tun::{self, Tun};
 use plait::types::offload::OffloadSet;
+
+use crate::packet::PATIENCE;
 
 /// Runs the test in a namespace of its own, or says why not.
 pub(crate) fn in_namespace(test: impl FnOnce() + Send) {
@@ -38,6 +41,24 @@ fn why_not() -> Option<&'static str> {
     let try_unshare = || nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNET);
     let may_unshare = std::thread::spawn(try_unshare).join().expect("it does not panic");
     may_unshare.is_err().then_some("root here may not make a network namespace")
+}
+
+/// Waits until every IPv6 address can be used: the kernel sees to that behind our back, even if it probes for none.
+pub(crate) fn settled() {
+    let end = Instant::now() + PATIENCE;
+    while !is_settled() {
+        assert!(Instant::now() < end, "an address cannot be used yet: {}", ip("-6 -o address show"));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// No address is tentative, and each has its route: the kernel gives it that one last.
+fn is_settled() -> bool {
+    let (addresses, routes) = (ip("-6 -o address show"), ip("-6 route show table local"));
+    // "1: lo    inet6 ::1/128 scope host ..."
+    let mut own = addresses.lines().filter_map(|line| line.split_whitespace().nth(3)?.split('/').next());
+    let all = own.all(|address| routes.contains(&format!("local {address} ")));
+    all && ip("-6 -o address show tentative").is_empty()
 }
 
 /// The backends that are built in.
@@ -74,5 +95,6 @@ pub(crate) fn take(tun: &Tun, steps: &[Step]) -> Result<(), StepError> {
 pub(crate) fn interface(name: &str, backend: Backend, plan: &InterfacePlan) -> Tun {
     let tun = tun::open(name, backend, OffloadSet::NONE, 1).unwrap();
     take(&tun, &plan.steps_from(&InterfacePlan::default())).unwrap();
+    settled();
     tun
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket as StdSocket};
 use plait::dataplane::snapshot::Endpoint;
 use plait::io::udp::{DatagramSocket, UdpSocket};
 
-use crate::namespace::{in_namespace, ip};
+use crate::namespace::{in_namespace, ip, settled};
 use crate::packet::PATIENCE;
 
 /// Two hosts on one wire would need two namespaces; one host with many addresses sees the same choice of source.
@@ -16,6 +16,7 @@ fn addresses() {
     for address in ["2001:db8::1/128", "2001:db8::2/128", "2001:db8::9/128"] {
         ip(&format!("-6 address add {address} dev lo nodad"));
     }
+    settled();
 }
 
 fn receive(socket: &UdpSocket) -> (SocketAddr, Option<IpAddr>) {
@@ -23,6 +24,10 @@ fn receive(socket: &UdpSocket) -> (SocketAddr, Option<IpAddr>) {
     nix::poll::poll(&mut fds, 5000_u16).unwrap();
     let received = socket.recv_train(&mut [0; 100]).unwrap();
     (received.from, received.local)
+}
+
+fn port(socket: &UdpSocket) -> u16 {
+    socket.local_address().unwrap().port()
 }
 
 fn client(address: &str) -> StdSocket {
@@ -36,12 +41,12 @@ fn the_address_that_was_asked_answers() {
     in_namespace(|| {
         addresses();
         for (listen, from, asked) in [
-            ("0.0.0.0:51900", "192.0.2.9", "192.0.2.2"),
-            ("[::]:51900", "192.0.2.9", "192.0.2.2"),
-            ("[::]:51900", "2001:db8::9", "2001:db8::2"),
+            ("0.0.0.0:0", "192.0.2.9", "192.0.2.2"),
+            ("[::]:0", "192.0.2.9", "192.0.2.2"),
+            ("[::]:0", "2001:db8::9", "2001:db8::2"),
         ] {
             let (server, client) = (UdpSocket::bind(listen.parse().unwrap()).unwrap(), client(from));
-            client.send_to(b"question", (asked, 51_900)).unwrap();
+            client.send_to(b"question", (asked, port(&server))).unwrap();
             let (to, local) = receive(&server);
             assert_eq!((to, local), (client.local_addr().unwrap(), Some(asked.parse().unwrap())), "{listen}");
             server.send(b"answer", Endpoint { to, from: local }).unwrap();
@@ -58,7 +63,7 @@ fn the_address_that_was_asked_answers() {
 fn an_address_that_went_is_no_longer_used() {
     in_namespace(|| {
         addresses();
-        let server = UdpSocket::bind("[::]:51900".parse().unwrap()).unwrap();
+        let server = UdpSocket::bind("[::]:0".parse().unwrap()).unwrap();
         for (from, asked, length) in [("192.0.2.9", "192.0.2.2", 32), ("2001:db8::9", "2001:db8::2", 128)] {
             let client = client(from);
             ip(&format!("address delete {asked}/{length} dev lo"));
@@ -92,9 +97,9 @@ fn without_ipv6_the_wildcard_serves_ipv4() {
     in_namespace(|| {
         addresses();
         std::fs::write("/proc/sys/net/ipv6/conf/all/disable_ipv6", "1").unwrap();
-        let server = UdpSocket::bind("[::]:51900".parse().unwrap()).unwrap();
+        let server = UdpSocket::bind("[::]:0".parse().unwrap()).unwrap();
         let client = client("192.0.2.9");
-        client.send_to(b"question", "192.0.2.1:51900").unwrap();
+        client.send_to(b"question", ("192.0.2.1", port(&server))).unwrap();
         assert_eq!(receive(&server).1, Some("192.0.2.1".parse().unwrap()));
     });
 }
