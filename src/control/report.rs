@@ -20,8 +20,14 @@ pub struct StatusReport {
     pub fingerprint: String,
     /// UDP address and port.
     pub listen: String,
-    /// Bytes of the largest inner packet.
+    /// Of the interface, in bytes: what all peers with a session take.
     pub mtu: u16,
+    /// Help of the kernel that is in use: `tso`, `uso`, `gso`, `gro`, `bundle`.
+    #[serde(default)]
+    pub offload: Vec<String>,
+    /// Help that is configured and not in use, because the kernel refused it or failed at it.
+    #[serde(default)]
+    pub offload_given_up: Vec<String>,
     /// Since the daemon started.
     pub uptime_seconds: f64,
     /// `[policy]`.

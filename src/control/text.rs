@@ -36,7 +36,17 @@ fn interface(text: &mut String, report: &StatusReport) -> std::fmt::Result {
         _ => None,
     };
     writeln!(text, "interface: {interface}    {state}    policy: {}{peers}{}", policy.qkd, limit.unwrap_or_default())?;
-    writeln!(text, "  fingerprint: {}    listen: {}    mtu: {}", report.fingerprint, report.listen, report.mtu)
+    let StatusReport { fingerprint, listen, mtu, .. } = report;
+    writeln!(text, "  fingerprint: {fingerprint}    listen: {listen}    mtu: {mtu}    offload: {}", offload(report))
+}
+
+/// What is in use, and what is not although it is configured.
+fn offload(report: &StatusReport) -> String {
+    let used = if report.offload.is_empty() { "none".to_owned() } else { report.offload.join(" ") };
+    match report.offload_given_up.as_slice() {
+        [] => used,
+        given_up => format!("{used} ({} given up)", given_up.join(" ")),
+    }
 }
 
 fn limit_words(degrade_for: Option<u64>) -> String {

@@ -9,6 +9,7 @@ mod fetch;
 mod journal;
 pub mod limits;
 pub mod load;
+mod mtu;
 pub mod pump;
 mod report;
 pub mod run;

@@ -12,6 +12,7 @@ use crate::control::time::{rfc3339, seconds};
 use crate::engine::output::State;
 use crate::engine::status::{EpochStatus, PeerStatus};
 use crate::io::source::SourceSnapshot;
+use crate::types::offload::{Offload, OffloadSet};
 use crate::types::policy::Suite;
 
 /// What of a peer's configuration is shown.
@@ -32,14 +33,22 @@ pub(super) struct Facts {
     pub(super) fingerprint: String,
     /// UDP address and port.
     pub(super) listen: String,
-    /// Bytes of the largest inner packet.
-    pub(super) mtu: u16,
+    /// Help of the kernel that is to be used.
+    pub(super) offload: OffloadSet,
     /// Of the key files.
     pub(super) suite: Suite,
     /// `[policy]`.
     pub(super) policy: PolicyReport,
     /// In the order of the configuration.
     pub(super) peers: Vec<PeerFacts>,
+}
+
+/// What of the interface may be another at any moment.
+pub(super) struct InUse {
+    /// In bytes.
+    pub(super) mtu: u16,
+    /// Help of the kernel.
+    pub(super) offload: OffloadSet,
 }
 
 /// A policy as it is shown.
@@ -57,6 +66,7 @@ pub(super) fn policy(policy: &Policy) -> PolicyReport {
 /// The whole report.
 pub(super) fn status(
     facts: &Facts,
+    in_use: &InUse,
     uptime: Duration,
     peers: Vec<PeerStatus>,
     refused: impl Iterator<Item = (&'static str, u64)>,
@@ -71,13 +81,19 @@ pub(super) fn status(
         state: worst.as_str().to_owned(),
         fingerprint: facts.fingerprint.clone(),
         listen: facts.listen.clone(),
-        mtu: facts.mtu,
+        mtu: in_use.mtu,
+        offload: offloads(|offload| in_use.offload.has(offload)),
+        offload_given_up: offloads(|offload| facts.offload.has(offload) && !in_use.offload.has(offload)),
         uptime_seconds: seconds(uptime),
         policy: facts.policy.clone(),
         sources: fetchers.figures().map(|(peer, figures)| source(name_of(peer.0), figures)).collect(),
         refused: refused.map(|(reason, count)| (reason.to_owned(), count)).collect(),
         peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
     }
+}
+
+fn offloads(is: impl Fn(Offload) -> bool) -> Vec<String> {
+    Offload::ALL.into_iter().filter(|offload| is(*offload)).map(|offload| offload.name().to_owned()).collect()
 }
 
 fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {

@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 
 use super::fetch::Fetchers;
 use super::load::{LoadFailure, Loaded, load};
+use super::mtu::InterfaceMtu;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
 use super::report::{Facts, PeerFacts, policy};
 use super::{certificates, setup};
@@ -24,7 +25,7 @@ use crate::io::system::plan::InterfacePlan;
 use crate::io::tun;
 use crate::io::udp::UdpSocket;
 use crate::keys::request::KeyDelivery;
-use crate::types::offload::OffloadSet;
+use crate::types::offload::{OffloadSet, Offloads};
 
 /// Why the daemon did not start or did not go on.
 #[derive(Debug)]
@@ -73,6 +74,8 @@ pub struct Running {
     pub(super) clock: Clock,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
     pub(super) udp: Arc<UdpSocket>,
+    pub(super) mtu: InterfaceMtu,
+    pub(super) offloads: Arc<Offloads>,
     pub(super) pumps: Pumps,
     pub(super) outlet: PumpOutlet,
     pub(super) fetchers: Fetchers,
@@ -101,13 +104,14 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let listen = loaded.config.interface.listen;
     let udp = UdpSocket::bind(listen).map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
     let udp = Arc::new(udp);
-    let queues = interface(&loaded).await?;
-    let facts = facts(&loaded, &udp);
+    let (tun, mtu) = interface(&loaded).await?;
+    let offloads = Arc::new(Offloads::new(tun.offloads));
+    let facts = facts(&loaded, &udp, offloads.set());
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let pairs = queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) }).collect();
+    let pairs = tun.queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) }).collect();
     let read_clock = Arc::new(move || clock.now());
     let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock)
         .map_err(|error| RunFailure::io("packet threads", &error))?;
@@ -119,6 +123,8 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         clock,
         snapshot,
         udp,
+        mtu,
+        offloads,
         pumps,
         outlet,
         fetchers,
@@ -152,7 +158,7 @@ fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Loc
 }
 
 /// TUN interface, addresses, MTU and routes: all of it vanishes with the descriptor.
-async fn interface(loaded: &Loaded) -> Result<Vec<Arc<dyn tun::TunQueue>>, RunFailure> {
+async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailure> {
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
     let tun = tun::open(&interface.name, interface.backend, OffloadSet::NONE, 1).map_err(|error| {
@@ -162,7 +168,8 @@ async fn interface(loaded: &Loaded) -> Result<Vec<Arc<dyn tun::TunQueue>>, RunFa
     })?;
     let steps = plan.steps_from(&InterfacePlan::default());
     take_steps(&tun.name, tun.index, &steps).await.map_err(|error| RunFailure::other(error.to_string()))?;
-    Ok(tun.queues)
+    let mtu = InterfaceMtu::of(tun.name.clone(), tun.index, plan);
+    Ok((tun, mtu))
 }
 
 /// What the interface is to be.
@@ -176,14 +183,14 @@ pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
         .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
 }
 
-fn facts(loaded: &Loaded, udp: &UdpSocket) -> Facts {
+fn facts(loaded: &Loaded, udp: &UdpSocket, offload: OffloadSet) -> Facts {
     let interface = &loaded.config.interface;
     let peers = loaded.config.peers.iter().zip(&loaded.peers);
     Facts {
         interface: interface.name.clone(),
         fingerprint: loaded.me.fp().to_string(),
         listen: udp.local_address().unwrap_or(interface.listen).to_string(),
-        mtu: interface.mtu.bytes(),
+        offload,
         suite: loaded.me.suite(),
         policy: policy(&loaded.config.policy),
         peers: peers

@@ -118,6 +118,10 @@ impl Desk {
         self.outputs.push_front(Output::Publish(snapshot));
     }
 
+    pub(super) fn tell_inner_mtu(&mut self, bytes: u16) {
+        self.outputs.push_back(Output::InnerMtu(bytes));
+    }
+
     pub(super) fn pop(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }

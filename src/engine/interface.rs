@@ -30,6 +30,8 @@ pub struct Engine {
     pub(super) peers: Vec<Peer>,
     routes: Arc<Routes>,
     unclaimed: Arc<Unclaimed>,
+    /// Bytes of the longest packet that every peer takes, as last told.
+    inner_mtu: Option<u16>,
     pub(super) door: Door,
 }
 
@@ -44,13 +46,14 @@ impl Engine {
             peer.allowed_ips.iter().map(move |prefix| (*prefix, id)).collect::<Vec<_>>()
         };
         let routes = Arc::new(Routes::new(peers.iter().enumerate().flat_map(prefixes)));
+        let inner_mtu = peers.iter().map(|peer| peer.inner_mtu).min();
         let mut restored = restored.into_iter();
         let peers = peers
             .into_iter()
             .enumerate()
             .map(|(at, peer)| new_peer(PeerId(at as u16), peer, restored.next().unwrap_or_default(), now, &mut desk))
             .collect();
-        let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), door };
+        let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), inner_mtu, door };
         engine.finish(now);
         engine
     }
@@ -160,7 +163,12 @@ impl Engine {
         }
         if std::mem::take(&mut self.desk.changed) {
             let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
+            let inner_mtu = snapshot.peers.iter().map(|peer| peer.inner_mtu).min();
             self.desk.publish(Arc::new(snapshot));
+            if let Some(bytes) = inner_mtu.filter(|_| self.inner_mtu != inner_mtu) {
+                self.inner_mtu = inner_mtu;
+                self.desk.tell_inner_mtu(bytes);
+            }
         }
     }
 }

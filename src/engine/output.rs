@@ -57,6 +57,9 @@ pub enum Output {
     },
     /// The data path is to use this from here on.
     Publish(Arc<Snapshot>),
+    /// The longest inner packet that every peer takes is another, in bytes; before the first of these it is the configured
+    /// inner MTU. The interface should not let longer ones in.
+    InnerMtu(u16),
     /// Tell people.
     Event(Event),
 }

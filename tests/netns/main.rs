@@ -37,6 +37,7 @@ mod documents;
 mod harness;
 mod impairment;
 mod leftovers;
+mod mtu;
 mod outages;
 mod peers;
 mod policies;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plait::config::CipherChoice;
 use plait::daemon::setup::{ciphers, features};
-use plait::engine::output::{EventKind, State};
+use plait::engine::output::{Command, EventKind, State};
 use plait::types::offload::OffloadSet;
 use plait::types::policy::{Cipher, QkdPolicy};
 
@@ -122,6 +122,22 @@ fn aes_is_taken_if_and_only_if_both_ends_have_it_in_hardware() {
             assert_eq!(cipher_between([CipherChoice::Auto, only], in_hardware), cipher, "{in_hardware:?}");
         }
     }
+}
+
+#[test]
+fn the_interface_is_told_what_the_peer_takes_while_there_is_a_session() {
+    let mut configs = [Config::required(), Config::required()];
+    configs[1].inner_mtu = 1300;
+    let mut world = World::started(8, configs);
+    assert!(world.nodes[0].inner_mtus.is_empty(), "as configured until a session says otherwise");
+    world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
+    world.run_for(seconds(30));
+    assert_eq!(world.nodes[0].inner_mtus, [1300], "once, whatever is rekeyed");
+    assert!(world.nodes[1].inner_mtus.is_empty(), "its own is the smaller");
+    world.command(1, Command::Stop);
+    world.kill(1);
+    world.run_to("HOLDING", seconds(1), |w| w.state(0) == Some(State::Holding));
+    assert_eq!(world.nodes[0].inner_mtus, [1300, 1420]);
 }
 
 #[test]

@@ -42,6 +42,7 @@ pub(crate) struct Config {
     pub(crate) knows_endpoint: bool,
     pub(crate) keepalive: Option<Duration>,
     pub(crate) pin_endpoint: bool,
+    pub(crate) inner_mtu: u16,
 }
 
 impl Config {
@@ -63,6 +64,7 @@ impl Config {
             knows_endpoint: true,
             keepalive: None,
             pin_endpoint: false,
+            inner_mtu: 1420,
         }
     }
 }
@@ -99,6 +101,8 @@ pub(crate) struct Node {
     /// Numbers of the inner packets that came out.
     pub(crate) delivered: Vec<u32>,
     pub(crate) requests: Vec<(Duration, KeyRequest)>,
+    /// What the interface was told to let in, in this order.
+    pub(crate) inner_mtus: Vec<u16>,
     pub(crate) config: Config,
     pub(crate) address: SocketAddr,
     /// Writes fail.
@@ -171,6 +175,7 @@ impl World {
             events: Vec::new(),
             delivered: Vec::new(),
             requests: Vec::new(),
+            inner_mtus: Vec::new(),
             config,
             address: address(side),
             disk_broken: false,
@@ -231,7 +236,7 @@ impl World {
             keepalive: node.config.keepalive,
             ratchet: node.config.ratchet,
             pin_endpoint: node.config.pin_endpoint,
-            inner_mtu: 1420,
+            inner_mtu: node.config.inner_mtu,
         };
         let file = |file| node.files.get(&file).map(|bytes: &Vec<u8>| SecretBytes::new(bytes.clone()));
         let restored = Restored {
@@ -283,6 +288,7 @@ impl World {
                     }
                 }
                 Output::Publish(snapshot) => self.nodes[side].snapshot = Some(snapshot),
+                Output::InnerMtu(bytes) => self.nodes[side].inner_mtus.push(bytes),
                 Output::Event(event) => self.nodes[side].events.push((self.now, event)),
             }
         }

@@ -73,6 +73,8 @@ fn report() -> StatusReport {
         fingerprint: text("QH3F-7KRA"),
         listen: text("[::]:51900"),
         mtu: 1420,
+        offload: ["tso", "uso", "gso", "gro"].map(text).to_vec(),
+        offload_given_up: Vec::new(),
         uptime_seconds: 2600.0,
         policy: policy(),
         peers: vec![peer],
@@ -88,7 +90,7 @@ const NOW: UnixTime = UnixTime(1_795_511_040);
 fn the_screen_is_as_documented() {
     let expected = "\
 interface: hq-dc    HYBRID    policy: required (peer: required), hold_last 1h
-  fingerprint: QH3F-7KRA    listen: [::]:51900    mtu: 1420
+  fingerprint: QH3F-7KRA    listen: [::]:51900    mtu: 1420    offload: tso uso gso gro
 peer: dc-east (9XJD-...)    HYBRID    endpoint: 198.51.100.7:51900    allowed ips: 10.20.0.0/16, fd20::/48
   epoch: 44    age: 43 s of 60 s    check words: 7f2c-91aa (read them to the other site)
   keys: x25519 + ml-kem-1024 + fibre-1 (key_ID 4f1c...e2)    cipher: aes-256-gcm
@@ -122,12 +124,37 @@ fn trouble_is_on_the_screen() {
 }
 
 #[test]
+fn offloads_that_failed_are_named() {
+    let line = |used: &[&str], given_up: &[&str]| {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+        let report = StatusReport { offload: words(used), offload_given_up: words(given_up), ..report() };
+        status(&report, NOW).lines().nth(1).unwrap().split("    ").last().unwrap().to_owned()
+    };
+    assert_eq!(line(&["tso", "gso"], &["uso", "gro"]), "offload: tso gso (uso gro given up)");
+    assert_eq!(line(&[], &["gso"]), "offload: none (gso given up)");
+    assert_eq!(line(&[], &[]), "offload: none");
+}
+
+#[test]
+fn a_report_of_a_daemon_that_has_no_offloads_is_read() {
+    let mut json = serde_json::to_value(report()).unwrap();
+    for member in ["offload", "offload_given_up"] {
+        json.as_object_mut().unwrap().remove(member).unwrap();
+    }
+    let read = serde_json::from_value::<StatusReport>(json).unwrap();
+    assert_eq!(read, StatusReport { offload: Vec::new(), ..report() });
+}
+
+#[test]
 fn the_json_has_the_documented_members() {
     let json = serde_json::to_value(report()).unwrap();
     for pointer in [
         "/schema",
         "/interface",
         "/state",
+        "/mtu",
+        "/offload/3",
+        "/offload_given_up",
         "/policy/qkd",
         "/policy/hold_last_seconds",
         "/policy/degrade_for_seconds",

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::config::{InterfaceAddress, RouteTable};
+use crate::types::limits::{INNER_MTU_MIN, IPV6_MTU_MIN};
 use crate::types::prefix::Prefix;
 
 /// Packets that wait in the interface before the oldest senders are told to slow down: the kernel's 500 drops bursts,
@@ -75,6 +76,15 @@ impl InterfacePlan {
             Some(route) => Err(PlanError::DefaultRoute(*route)),
             None => Ok(Self { addresses: addresses.to_vec(), mtu, routes, table }),
         }
+    }
+
+    /// The MTU to set while the longest packet that every peer takes has this many bytes: never more than planned, and
+    /// never so little that the kernel would take IPv6 off an interface that has it (RFC 8200 5).
+    pub fn mtu_for(&self, bytes: u16) -> u16 {
+        let addresses = self.addresses.iter().map(|own| own.address);
+        let has_ipv6 =
+            addresses.chain(self.routes.iter().map(|route| route.address())).any(|address| address.is_ipv6());
+        bytes.max(if has_ipv6 { IPV6_MTU_MIN } else { INNER_MTU_MIN }).min(self.mtu)
     }
 
     /// What leads from another plan to this one. From the default one: everything.
@@ -185,6 +195,16 @@ mod tests {
             assert_eq!(refused, Err(PlanError::DefaultRoute(everything.parse().unwrap())));
             assert!(plan(&[], &[everything], RouteTable::Off).is_ok());
             assert!(plan(&[], &[everything], RouteTable::Number(7)).is_ok());
+        }
+    }
+
+    #[test]
+    fn the_mtu_follows_the_peers_within_bounds() {
+        let v4 = plan(&[address("10.99.0.1", 24)], &["10.20.0.0/16"], RouteTable::Auto).unwrap();
+        assert_eq!([0, 575, 576, 1300, 1420, 9000].map(|bytes| v4.mtu_for(bytes)), [576, 576, 576, 1300, 1420, 1420]);
+        for (own, route) in [("fd99::1", "10.20.0.0/16"), ("10.99.0.1", "fd20::/48")] {
+            let v6 = plan(&[address(own, 24)], &[route], RouteTable::Auto).unwrap();
+            assert_eq!([0, 1279, 1280, 1300, 9000].map(|bytes| v6.mtu_for(bytes)), [1280, 1280, 1280, 1300, 1420]);
         }
     }
 
