@@ -15,59 +15,21 @@ use plait::dataplane::seal::{Sent, seal_packet};
 use plait::dataplane::snapshot::{Endpoint, Snapshot};
 use plait::engine::Engine;
 use plait::engine::output::{Command, Event, EventKind, Now, Output, State, StateFile};
-use plait::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
+use plait::engine::setup::{EngineSetup, PeerSetup, Restored};
 use plait::engine::status::PeerStatus;
 use plait::identity::Identity;
 use plait::keys::request::{KeyDelivery, KeyRequest, KeyRequestKind};
 use plait::types::id::SourceId;
-use plait::types::policy::{Cipher, QkdPolicy, RatchetPolicy, Suite};
+use plait::types::policy::Suite;
 use plait::types::random::Entropy;
 use plait::types::secret::{Secret, SecretBytes};
 use plait::types::time::{Instant, UnixTime};
 
+pub(crate) use crate::config::Config;
 use crate::kme::KmePair;
 
 /// One end, 0 or 1.
 pub(crate) type Side = usize;
-
-/// What an end is configured with; both ends start from the same.
-#[derive(Clone)]
-pub(crate) struct Config {
-    pub(crate) policy: PolicySetup,
-    pub(crate) sources: u8,
-    pub(crate) ratchet: RatchetPolicy,
-    pub(crate) psk: [u8; 32],
-    pub(crate) ciphers: Vec<Cipher>,
-    pub(crate) features: u8,
-    pub(crate) knows_endpoint: bool,
-    pub(crate) keepalive: Option<Duration>,
-    pub(crate) pin_endpoint: bool,
-    pub(crate) inner_mtu: u16,
-}
-
-impl Config {
-    pub(crate) fn required() -> Self {
-        Self {
-            policy: PolicySetup {
-                qkd: QkdPolicy::Required,
-                min_sources: 1,
-                hold_last: Some(Duration::from_secs(60)),
-                degrade_for: None,
-                rekey: Duration::from_secs(10),
-                full: Duration::from_secs(600),
-            },
-            sources: 1,
-            ratchet: RatchetPolicy::Prefer,
-            psk: [0; 32],
-            ciphers: vec![Cipher::ChaCha20Poly1305],
-            features: 0,
-            knows_endpoint: true,
-            keepalive: None,
-            pin_endpoint: false,
-            inner_mtu: 1420,
-        }
-    }
-}
 
 /// What happens to one datagram: the delays of the copies that arrive; none is a loss.
 pub(crate) type Fate = Box<dyn FnMut(&Passing) -> Vec<Duration>>;

@@ -9,6 +9,8 @@
 )]
 #![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
 
+#[path = "../pair/config.rs"]
+mod config;
 #[path = "../handshake/ends.rs"]
 mod ends;
 mod engine;
