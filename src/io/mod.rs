@@ -4,6 +4,8 @@ pub mod clock;
 mod cmsg;
 pub mod control_client;
 pub mod control_socket;
+#[cfg(test)]
+pub(crate) mod doubles;
 pub mod entropy;
 pub mod https;
 pub mod identity;
@@ -13,6 +15,7 @@ pub mod kme_client;
 pub mod kme_server;
 pub mod lock;
 pub mod pki;
+pub mod self_test;
 pub mod source;
 pub mod state;
 pub mod system;

@@ -1,6 +1,8 @@
 //! The UDP socket: both families, never fragmented, an answer leaves from the address that was asked, and datagrams of one
 //! size pass in trains.
 
+mod group;
+
 use std::io::{self, IoSlice, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -95,7 +97,35 @@ impl UdpSocket {
         }
     }
 
+    /// Binds `count` sockets to one port: datagrams of lane `l` come to socket `(l - 1) mod count`, all others and lane 0
+    /// to the first (PROTOCOL 2.9). A train that the kernel puts together may hold datagrams of other lanes too.
+    ///
+    /// # Errors
+    /// As for `bind`; also if the kernel cannot tell lanes apart.
+    pub fn bind_group(listen: SocketAddr, count: usize) -> io::Result<Vec<Self>> {
+        // Bound alone, so that a port which another program shares with itself is refused; shared from then on.
+        let first = Self::bind(listen)?;
+        if count == 1 {
+            return Ok(vec![first]);
+        }
+        let address = first.local_address()?;
+        first.socket.set_reuse_port(true)?;
+        let member = || {
+            let member = Self::unbound(address)?;
+            member.socket.set_reuse_port(true)?;
+            member.bound(address)
+        };
+        let others = (1..count).map(|_| member()).collect::<io::Result<Vec<_>>>()?;
+        group::distribute_by_lane(&first.socket, count)?;
+        Ok(std::iter::once(first).chain(others).collect())
+    }
+
     fn bind_exactly(listen: SocketAddr) -> io::Result<Self> {
+        Self::unbound(listen)?.bound(listen)
+    }
+
+    /// A socket with all its options, for that address.
+    fn unbound(listen: SocketAddr) -> io::Result<Self> {
         let dual = listen.is_ipv6();
         let socket = Socket::new(Domain::for_address(listen), Type::DGRAM, None)?;
         if dual {
@@ -112,11 +142,15 @@ impl UdpSocket {
         set(&socket, Ipv4MtuDiscover, libc::IP_PMTUDISC_PROBE)?;
         grow_buffers(&socket);
         socket.set_nonblocking(true)?;
-        socket.bind(&listen.into())?;
         let socket = Self { socket, dual };
         // A kernel before 5.0 knows no UDP_GRO: every datagram comes alone.
         let _ = socket.set_gro(true);
         Ok(socket)
+    }
+
+    fn bound(self, listen: SocketAddr) -> io::Result<Self> {
+        self.socket.bind(&listen.into())?;
+        Ok(self)
     }
 
     /// The address that it is bound to.

@@ -13,9 +13,16 @@
     reason = "a test fails by panicking, also in its helpers, and makes its own sockets and processes"
 )]
 
+#[path = "../../src/io/doubles.rs"]
+mod doubles;
 mod header;
 mod interface;
 mod namespace;
 mod packet;
 mod pump;
+mod queues;
 mod source;
+mod trials;
+
+// The doubles are written for the crate that they double.
+use plait::{dataplane, io};
