@@ -22,6 +22,8 @@ run cargo fmt --check
 # The default features must build alone too; the dependencies are those of the tests below.
 run cargo build --locked
 run cargo test --locked --features "$features"
+# The benchmarks must build; their figures are no test (docs/ARCHITECTURE.md says how to run them).
+run cargo test --locked --features "$features" --benches --no-run
 
 sum() { grep -E '^test result:' "$log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
 passed=$(sum passed)
