@@ -92,7 +92,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
 /// Until the engine's next deadline, at most [`SLEEP_MAX`]: the runtime's timer does not count suspend.
 fn pause(running: &Running) -> Duration {
     let now = running.now();
-    let due = running.engine.poll_timeout(now).unwrap_or(Instant::FAR_FUTURE);
+    let due = running.engine.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
     due.since(now.at).clamp(SLEEP_MIN, SLEEP_MAX)
 }
 

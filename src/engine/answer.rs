@@ -300,6 +300,12 @@ impl Peer {
         }
     }
 
+    /// Whether something of this peer goes on when this write is done.
+    pub(super) fn waits_for_store(&self, stored: StoreId) -> bool {
+        let of_answer = |pending: &Pending| matches!(&pending.stage, Stage::Storing { store, .. } if *store == stored);
+        self.attempt_waits_for(stored) || self.exchanges.answers.iter().any(of_answer)
+    }
+
     /// A write is done: if an R2 waited for it, it goes out, unless the ratchet forbids.
     pub(super) fn on_answer_stored(&mut self, now: Now, stored: StoreId, ok: bool, desk: &mut Desk) {
         let waits = |pending: &Pending| matches!(&pending.stage, Stage::Storing { store, .. } if *store == stored);

@@ -52,7 +52,7 @@ impl Engine {
     }
 
     fn with_peer(&mut self, id: PeerId, act: impl FnOnce(&mut Peer, &mut Desk)) {
-        if let Some(peer) = self.peers.get_mut(usize::from(id.0)) {
+        if let Some(peer) = self.peers.touch(id) {
             act(peer, &mut self.desk);
         }
     }
@@ -87,13 +87,13 @@ impl Engine {
             Err(CookieFault::AnswerR0(r0)) => return self.desk.transmit(from, r0),
             Err(CookieFault::Refused(refusal)) => return self.door.count(refusal.counter()),
         };
-        if let Some(cached) = self.peers.iter().find_map(|peer| peer.cached_r1(from, datagram)) {
+        if let Some(cached) = self.peers.as_slice().iter().find_map(|peer| peer.cached_r1(from, datagram)) {
             if let Some(fragment) = cached {
                 self.desk.transmit(from, fragment);
             }
             return;
         }
-        let known = self.peers.iter().any(|peer| peer.is_known_address(from.to.ip()));
+        let known = self.peers.as_slice().iter().any(|peer| peer.is_known_address(from.to.ip()));
         let whole = match self.door.reassembly.insert(now.at, from.to, known, datagram, cookie) {
             Ok(Some(whole)) => whole,
             Ok(None) => return,
@@ -102,13 +102,13 @@ impl Engine {
         if !self.door.work.allow(now.at, from.to, known) {
             return self.door.count("over the work limit");
         }
-        let eks: Vec<&[u8]> = self.peers.iter().map(|peer| peer.setup.public.ek()).collect();
-        let peers = &self.peers;
+        let peers = self.peers.as_slice();
+        let eks: Vec<&[u8]> = peers.iter().map(|peer| peer.setup.public.ek()).collect();
         let find = |fp: &_| peers.iter().find(|peer| peer.setup.public.fp() == fp).map(Peer::peer_keys);
         match open_i1(&self.desk.me, &eks, &find, &whole) {
             Ok(opened) => {
                 let fp = *opened.fp();
-                if let Some(peer) = self.peers.iter_mut().find(|peer| *peer.setup.public.fp() == fp) {
+                if let Some(peer) = self.peers.touch_where(|peer| *peer.setup.public.fp() == fp) {
                     peer.answer_i1(now, from, opened, &mut self.desk);
                 }
             }
@@ -119,7 +119,7 @@ impl Engine {
     fn on_refused_i1(&mut self, now: Now, refusal: &Refusal) {
         self.door.count(refusal.counter());
         if let Refusal::PskOrIdentity(fp) = refusal
-            && let Some(peer) = self.peers.iter_mut().find(|peer| peer.setup.public.fp() == fp)
+            && let Some(peer) = self.peers.touch_where(|peer| peer.setup.public.fp() == fp)
         {
             peer.alarm(now, Alarm::PskOrIdentity, &mut self.desk);
         }

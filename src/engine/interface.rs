@@ -6,6 +6,7 @@ use super::desk::Desk;
 use super::door::Door;
 use super::output::{Command, Now, Output, StoreId};
 use super::peer::{Exchanges, Link, Pace, Peer, PeerState, Tally};
+use super::peers::Peers;
 use super::rules::KeyRules;
 use super::setup::{EngineSetup, PeerSetup, Restored};
 use super::staging::Staging;
@@ -27,7 +28,7 @@ use crate::types::time::Instant;
 /// One interface with all its peers.
 pub struct Engine {
     pub(super) desk: Desk,
-    pub(super) peers: Vec<Peer>,
+    pub(super) peers: Peers,
     routes: Arc<Routes>,
     unclaimed: Arc<Unclaimed>,
     /// Bytes of the longest packet that every peer takes, as last told.
@@ -53,6 +54,7 @@ impl Engine {
             .enumerate()
             .map(|(at, peer)| new_peer(PeerId(at as u16), peer, restored.next().unwrap_or_default(), now, &mut desk))
             .collect();
+        let peers = Peers::new(peers);
         let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), inner_mtu, door };
         engine.finish(now);
         engine
@@ -69,7 +71,7 @@ impl Engine {
     pub fn handle_keys(&mut self, now: Now, delivery: KeyDelivery) {
         self.fail_closed(now);
         let desk = &mut self.desk;
-        if let Some(peer) = self.peers.get_mut(usize::from(delivery.peer.0)) {
+        if let Some(peer) = self.peers.touch(delivery.peer) {
             peer.on_delivery(now, delivery, desk);
         }
         self.finish(now);
@@ -78,7 +80,7 @@ impl Engine {
     /// A write is done, or has failed.
     pub fn handle_stored(&mut self, now: Now, id: StoreId, ok: bool) {
         self.fail_closed(now);
-        for peer in &mut self.peers {
+        if let Some(peer) = self.peers.touch_where(|peer| peer.waits_for_store(id)) {
             peer.on_attempt_stored(now, id, ok, &mut self.desk);
             peer.on_answer_stored(now, id, ok, &mut self.desk);
         }
@@ -89,13 +91,18 @@ impl Engine {
     pub fn handle_command(&mut self, now: Now, command: Command) {
         self.fail_closed(now);
         match command {
-            Command::Rekey(which) => {
-                for peer in self.peers.iter_mut().filter(|peer| which.is_none_or(|id| id == peer.id)) {
+            Command::Rekey(Some(id)) => {
+                if let Some(peer) = self.peers.touch(id) {
+                    peer.rekey_now(now);
+                }
+            }
+            Command::Rekey(None) => {
+                for peer in self.peers.touch_all() {
                     peer.rekey_now(now);
                 }
             }
             Command::Stop => {
-                for peer in &mut self.peers {
+                for peer in self.peers.touch_all() {
                     peer.stop(now, &mut self.desk);
                 }
             }
@@ -106,7 +113,7 @@ impl Engine {
     /// Time has passed.
     pub fn handle_timeout(&mut self, now: Now) {
         self.fail_closed(now);
-        for peer in &mut self.peers {
+        for peer in self.peers.touch_due(now.at) {
             if peer.next_deadline(now.at).is_some_and(|due| due <= now.at) {
                 peer.on_time(now, &mut self.desk);
             }
@@ -120,14 +127,13 @@ impl Engine {
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
-    pub fn poll_timeout(&self, now: Now) -> Option<Instant> {
-        let peers = self.peers.iter().filter_map(|peer| peer.next_deadline(now.at)).min();
-        [Some(self.door.gate.next_rotation()), peers].into_iter().flatten().min()
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [Some(self.door.gate.next_rotation()), self.peers.next_due()].into_iter().flatten().min()
     }
 
     /// All peers, in the order of the configuration.
     pub fn status(&self, now: Now) -> Vec<PeerStatus> {
-        self.peers.iter().map(|peer| peer.status(now)).collect()
+        self.peers.as_slice().iter().map(|peer| peer.status(now)).collect()
     }
 
     /// Datagrams refused before a peer was known, by reason.
@@ -143,26 +149,32 @@ impl Engine {
     /// Roots that fast rekeys can go on from: one of each session in use, one more while an epoch waits for its first
     /// packet, none while BLOCKED without such an epoch (PROTOCOL 2.8, 2.8a).
     pub fn live_roots(&self) -> usize {
-        self.peers.iter().flat_map(|peer| &peer.keys.chains).map(|chain| 1 + usize::from(chain.next.is_some())).sum()
+        self.peers
+            .as_slice()
+            .iter()
+            .flat_map(|peer| &peer.keys.chains)
+            .map(|chain| 1 + usize::from(chain.next.is_some()))
+            .sum()
     }
 
     /// Before anything else is looked at: what has ended, ends. A timer that comes late, after a suspend or behind a
     /// queue of packets, must not let anything through.
     fn fail_closed(&mut self, now: Now) {
         self.door.tick(now, &mut self.desk);
-        for peer in &mut self.peers {
+        for peer in self.peers.touch_due(now.at) {
             peer.fail_closed(now, &mut self.desk);
         }
     }
 
     /// Stops what may not go on, tells of changed states and publishes what changed.
     fn finish(&mut self, now: Now) {
-        for peer in &mut self.peers {
-            peer.block_if_run_out(now, &mut self.desk);
-            peer.tell_state(now, &mut self.desk);
-        }
+        let desk = &mut self.desk;
+        self.peers.settle(now.at, |peer| {
+            peer.block_if_run_out(now, desk);
+            peer.tell_state(now, desk);
+        });
         if std::mem::take(&mut self.desk.changed) {
-            let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
+            let snapshot = super::publish::snapshot(self.peers.as_slice(), &self.routes, &self.unclaimed, now.at);
             let inner_mtu = snapshot.peers.iter().map(|peer| peer.inner_mtu).min();
             self.desk.publish(Arc::new(snapshot));
             if let Some(bytes) = inner_mtu.filter(|_| self.inner_mtu != inner_mtu) {

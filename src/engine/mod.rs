@@ -22,6 +22,7 @@ mod interface;
 pub mod output;
 mod pace;
 mod peer;
+mod peers;
 mod publish;
 mod ratchet;
 mod rekey;

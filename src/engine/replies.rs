@@ -196,6 +196,12 @@ impl Peer {
         }
     }
 
+    /// Whether the attempt goes on when this write is done.
+    pub(super) fn attempt_waits_for(&self, stored: StoreId) -> bool {
+        let attempt = self.exchanges.attempt.as_ref();
+        attempt.is_some_and(|attempt| matches!(&attempt.stage, Stage::Storing { store, .. } if *store == stored))
+    }
+
     /// A write is done: if the attempt waited for it, its session is used, unless the ratchet forbids.
     pub(super) fn on_attempt_stored(&mut self, now: Now, stored: StoreId, ok: bool, desk: &mut Desk) {
         let Some(attempt) = self.exchanges.attempt.as_mut() else { return };

@@ -403,7 +403,7 @@ impl World {
     }
 
     fn timer(&self, side: Side) -> Option<Duration> {
-        let at = self.nodes[side].engine.as_ref()?.poll_timeout(self.clock())?;
+        let at = self.nodes[side].engine.as_ref()?.poll_timeout()?;
         (at != Instant::FAR_FUTURE).then(|| at.since(Instant::ZERO).max(self.now))
     }
 
