@@ -13,6 +13,7 @@ mod check;
 mod completions;
 mod demo;
 mod keys;
+mod lab;
 mod logs;
 mod ratchet;
 mod up;
@@ -40,7 +41,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Outcome {
     if let Some(parent) = arguments.end_with_parent {
-        demo::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
+        lab::children::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
     }
     match arguments.verb {
         Verb::Check { name } => check::run(&name),

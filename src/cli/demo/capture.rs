@@ -11,9 +11,9 @@ use nix::sys::socket::{
 };
 use nix::sys::time::TimeVal;
 
-use super::namespace::Namespace;
 use super::network::WAN;
 use super::ping::CANARY;
+use crate::cli::lab::namespace::Namespace;
 
 /// Ethernet, IPv4 and UDP headers: where the payload of a datagram of the tunnel starts.
 const PAYLOAD: usize = 14 + 20 + 8;
@@ -95,9 +95,9 @@ fn look(socket: &OwnedFd, wan: usize, stop: &AtomicBool, counts: &Counts) {
 #[cfg(test)]
 mod tests {
     use super::super::network::{Network, SITE_B};
-    use super::super::pause::now;
     use super::super::ping::Pings;
     use super::*;
+    use crate::cli::lab::pause::now;
     use std::time::Duration;
 
     /// Says why it does not run, past the capture of test output; `PLAIT_NETNS=require` makes that a failure.

@@ -3,9 +3,10 @@
 use std::io;
 use std::net::Ipv4Addr;
 
-use super::children::succeed;
-use super::folder::Folder;
 use super::network::{KME_A, KME_B, SITE_A, SITE_B};
+use crate::cli::lab::children::succeed;
+use crate::cli::lab::folder::Folder;
+use crate::cli::lab::identity;
 
 /// Inner address of site A.
 pub(super) const INNER_A: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -63,10 +64,7 @@ pub(super) fn write(folder: &Folder) -> io::Result<()> {
     arguments.extend(saes);
     succeed(folder, &arguments, None)?;
     for side in [&SIDE_A, &SIDE_B] {
-        let key = format!("{}.key", side.name);
-        folder.write(&key, &succeed(folder, &["genkey"], None)?)?;
-        let public = succeed(folder, &["pubkey"], Some(&folder.file(&key)))?;
-        folder.write(&format!("{}.pub", side.name), &public)?;
+        identity::write(folder, side.name)?;
         folder.write(&format!("{}.toml", side.name), &site(side))?;
     }
     folder.write("pair.toml", &pair())

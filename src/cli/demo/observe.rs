@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
-use super::children::finish;
-use super::folder::Folder;
+use crate::cli::lab::children::finish;
+use crate::cli::lab::folder::Folder;
 
 /// One end, at one moment.
 #[derive(Clone, Default)]

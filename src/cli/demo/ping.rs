@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::namespace::Namespace;
+use crate::cli::lab::namespace::Namespace;
+use crate::cli::lab::pause::now;
 
 /// Bytes in every ping that must never be seen on the wan.
 pub(super) const CANARY: &[u8; 32] = b"plait demo: never in clear there";
@@ -89,7 +90,7 @@ fn answer(socket: &UdpSocket, stop: &AtomicBool) {
 }
 
 fn send(socket: &UdpSocket, target: SocketAddrV4, stop: &AtomicBool, answered: &Mutex<Vec<bool>>) {
-    let mut due = super::pause::now();
+    let mut due = now();
     while !stop.load(Ordering::Relaxed) {
         let number = {
             let mut answered = held(answered);
@@ -109,7 +110,7 @@ fn send(socket: &UdpSocket, target: SocketAddrV4, stop: &AtomicBool, answered: &
 fn collect(socket: &UdpSocket, due: std::time::Instant, answered: &Mutex<Vec<bool>>) {
     let mut buffer = [0; 128];
     loop {
-        let left = due.saturating_duration_since(super::pause::now());
+        let left = due.saturating_duration_since(now());
         if left.is_zero() || socket.set_read_timeout(Some(left)).is_err() {
             return;
         }

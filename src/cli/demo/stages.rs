@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::capture::Capture;
-use super::children::{Daemon, succeed};
 use super::files::{self, HOLD_LAST_SECONDS, INNER_B};
-use super::folder::Folder;
 use super::network::Network;
 use super::observe::Both;
-use super::pause::{Pause, now};
 use super::ping::Pings;
 use super::progress::Progress;
 use super::summary::{Broken, Proof, Report};
+use crate::cli::lab::children::{Daemon, succeed};
+use crate::cli::lab::folder::Folder;
+use crate::cli::lab::pause::{Pause, now};
 
 /// Time for a stage that waits for something.
 const STAGE_WITHIN: Duration = Duration::from_secs(20);
@@ -51,7 +51,7 @@ const CLEAN_UP: &str = "clean-up: everything ends";
 pub(super) fn run(pause: Pause) -> Report {
     let begun = now();
     let mut report = Report { proofs: Vec::new(), broken: None, seconds: 0 };
-    match Folder::create() {
+    match Folder::create("demo") {
         Ok(folder) => play(folder, pause, &mut report),
         Err(error) => report.broken = Some(("folder", error.into())),
     }

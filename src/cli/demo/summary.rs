@@ -1,6 +1,6 @@
 //! What the demo proved, as a table, and what to read next.
 
-use super::pause::Interrupted;
+use crate::cli::lab::pause::Interrupted;
 
 /// What came of one stage.
 pub(super) struct Proof {

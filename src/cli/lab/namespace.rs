@@ -12,7 +12,7 @@ type Job = Box<dyn FnOnce() + Send>;
 
 /// A thread inside a new network namespace that does what it is handed. Children it starts are inside too; they are
 /// asked to end when it ends (`--end-with-parent`).
-pub(super) struct Namespace {
+pub(in crate::cli) struct Namespace {
     jobs: Option<Sender<Job>>,
     thread: Option<JoinHandle<()>>,
     file: File,
@@ -20,7 +20,7 @@ pub(super) struct Namespace {
 
 impl Namespace {
     /// Makes one.
-    pub(super) fn create(name: &str) -> io::Result<Self> {
+    pub(in crate::cli) fn create(name: &str) -> io::Result<Self> {
         let (jobs, work) = channel::<Job>();
         let (entered, answer) = channel();
         let thread = Builder::new().name(name.to_owned()).spawn(move || {
@@ -35,7 +35,7 @@ impl Namespace {
     }
 
     /// Does `job` inside and waits for its answer.
-    pub(super) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    pub(in crate::cli) fn run<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
         let (send, receive) = channel();
         let job = Box::new(move || drop(send.send(job())));
         self.jobs.as_ref().ok_or_else(gone)?.send(job).map_err(|_| gone())?;
@@ -43,7 +43,7 @@ impl Namespace {
     }
 
     /// The descriptor by which an interface is moved here.
-    pub(super) fn descriptor(&self) -> RawFd {
+    pub(in crate::cli) fn descriptor(&self) -> RawFd {
         self.file.as_raw_fd()
     }
 }

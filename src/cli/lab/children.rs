@@ -1,4 +1,4 @@
-//! Children of the demo: this same binary with other verbs, ended with the demo whatever ends it.
+//! Children: this same binary with other verbs, and programs that make traffic, ended with their parent whatever ends it.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use super::pause::now;
 
 /// How long a child may take to end when asked.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// Lines of a child's log that a failed demo shows.
+/// Lines of a child's log that a failure shows.
 const LOG_LINES: usize = 15;
 
 /// In a child: asks the kernel for SIGTERM when the thread that started it ends. `parent` is the process it expects
@@ -29,7 +29,7 @@ pub(in crate::cli) fn end_with_parent(parent: u32) -> io::Result<()> {
 }
 
 /// Runs this binary to its end.
-pub(super) fn finish(folder: &Folder, arguments: &[&str], input: Option<&Path>) -> io::Result<Output> {
+pub(in crate::cli) fn finish(folder: &Folder, arguments: &[&str], input: Option<&Path>) -> io::Result<Output> {
     let mut command = plait(folder, arguments)?;
     command.stdin(match input {
         Some(path) => Stdio::from(File::open(path)?),
@@ -39,7 +39,7 @@ pub(super) fn finish(folder: &Folder, arguments: &[&str], input: Option<&Path>) 
 }
 
 /// As [`finish`], but anything except success is an error with what the child said.
-pub(super) fn succeed(folder: &Folder, arguments: &[&str], input: Option<&Path>) -> io::Result<String> {
+pub(in crate::cli) fn succeed(folder: &Folder, arguments: &[&str], input: Option<&Path>) -> io::Result<String> {
     let output = finish(folder, arguments, input)?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -48,7 +48,7 @@ pub(super) fn succeed(folder: &Folder, arguments: &[&str], input: Option<&Path>)
     String::from_utf8(output.stdout).map_err(io::Error::other)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the demo starts its own binary: real daemons, not a shell")]
+#[expect(clippy::disallowed_methods, reason = "it starts its own binary: real daemons, not a shell")]
 fn plait(folder: &Folder, arguments: &[&str]) -> io::Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("--run-dir").arg(folder.file("run")).arg("--state-dir").arg(folder.file("state"));
@@ -57,7 +57,7 @@ fn plait(folder: &Folder, arguments: &[&str]) -> io::Result<Command> {
 }
 
 /// A daemon in a namespace. Dropping it ends it: first politely, then not.
-pub(super) struct Daemon {
+pub(in crate::cli) struct Daemon {
     name: &'static str,
     child: Child,
     log: PathBuf,
@@ -65,7 +65,7 @@ pub(super) struct Daemon {
 
 impl Daemon {
     /// Starts `plait ARGUMENTS` in `namespace`; what it says goes to a log in the folder.
-    pub(super) fn start(
+    pub(in crate::cli) fn start(
         name: &'static str,
         folder: &Folder,
         namespace: &Namespace,
@@ -76,14 +76,14 @@ impl Daemon {
         let file = File::create(&log)?;
         let mut command = plait(folder, arguments)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
-        // A group of its own: Ctrl-C reaches the demo only, which ends its children in order.
+        // A group of its own: Ctrl-C reaches the parent only, which ends its children in order.
         command.process_group(0);
         let child = namespace.run(move || command.spawn())??;
         Ok(Self { name, child, log })
     }
 
     /// Fails if it has ended.
-    pub(super) fn check(&mut self) -> io::Result<()> {
+    pub(in crate::cli) fn check(&mut self) -> io::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => Err(io::Error::other(format!("{} ended: {status}", self.name))),
@@ -91,12 +91,12 @@ impl Daemon {
     }
 
     /// What it is called here.
-    pub(super) fn name(&self) -> &'static str {
+    pub(in crate::cli) fn name(&self) -> &'static str {
         self.name
     }
 
     /// The last lines of its log.
-    pub(super) fn log_end(&self) -> String {
+    pub(in crate::cli) fn log_end(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(LOG_LINES);
@@ -104,7 +104,7 @@ impl Daemon {
     }
 
     /// Asks it to end and waits; `None` if it had to be killed.
-    pub(super) fn end(&mut self) -> Option<ExitStatus> {
+    pub(in crate::cli) fn end(&mut self) -> Option<ExitStatus> {
         if let Ok(Some(status)) = self.child.try_wait() {
             return Some(status);
         }

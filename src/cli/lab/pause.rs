@@ -6,23 +6,23 @@ use std::time::{Duration, Instant};
 /// How often a condition is looked at again.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The demo's clock and its waits.
-pub(super) struct Pause {
+/// Waits of a verb that runs for a while.
+pub(in crate::cli) struct Pause {
     stopped: Receiver<()>,
 }
 
-/// The user asked the demo to stop.
+/// The user asked it to stop.
 #[derive(Debug)]
-pub(super) struct Interrupted;
+pub(in crate::cli) struct Interrupted;
 
 impl Pause {
     /// Waits end early when `stopped` receives.
-    pub(super) fn new(stopped: Receiver<()>) -> Self {
+    pub(in crate::cli) fn new(stopped: Receiver<()>) -> Self {
         Self { stopped }
     }
 
     /// Waits one tick.
-    pub(super) fn tick(&self) -> Result<(), Interrupted> {
+    pub(in crate::cli) fn tick(&self) -> Result<(), Interrupted> {
         match self.stopped.recv_timeout(TICK) {
             Err(RecvTimeoutError::Timeout) => Ok(()),
             Ok(()) | Err(RecvTimeoutError::Disconnected) => Err(Interrupted),
@@ -31,7 +31,7 @@ impl Pause {
 }
 
 /// A moment to measure from.
-#[expect(clippy::disallowed_methods, reason = "the demo measures itself from outside, by the plain monotonic clock")]
-pub(super) fn now() -> Instant {
+#[expect(clippy::disallowed_methods, reason = "measured from outside, by the plain monotonic clock")]
+pub(in crate::cli) fn now() -> Instant {
     Instant::now()
 }
