@@ -47,8 +47,7 @@ pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup
     let rng = Hedge::new(me.static_secret().duplicate(), Box::new(OsEntropy::open()?));
     let inner_mtu = config.interface.mtu.bytes();
     let aes_in_hardware = aes_in_hardware();
-    // The packet threads carry plain records only: nothing else may be offered to a peer, whatever is configured.
-    let features = features(OffloadSet::NONE, aes_in_hardware);
+    let features = features(config.interface.offload, aes_in_hardware);
     let peers = config.peers.into_iter().zip(keys);
     let peers = peers
         .map(|(peer, keys)| PeerSetup {

@@ -25,7 +25,7 @@ use crate::io::system::plan::InterfacePlan;
 use crate::io::tun;
 use crate::io::udp::UdpSocket;
 use crate::keys::request::KeyDelivery;
-use crate::types::offload::{OffloadSet, Offloads};
+use crate::types::offload::{Offload, OffloadSet, Offloads};
 
 /// Why the daemon did not start or did not go on.
 #[derive(Debug)]
@@ -105,15 +105,15 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let udp = UdpSocket::bind(listen).map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
     let udp = Arc::new(udp);
     let (tun, mtu) = interface(&loaded).await?;
-    let offloads = Arc::new(Offloads::new(tun.offloads));
+    let offloads = Arc::new(Offloads::new(in_use(loaded.config.interface.offload, tun.offloads)));
     let facts = facts(&loaded, &udp, offloads.set());
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let pairs = tun.queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) }).collect();
+    let pairs = tun.queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) as _ }).collect();
     let read_clock = Arc::new(move || clock.now());
-    let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock)
+    let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock, &offloads)
         .map_err(|error| RunFailure::io("packet threads", &error))?;
     let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
     let running = Running {
@@ -161,7 +161,7 @@ fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Loc
 async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailure> {
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
-    let tun = tun::open(&interface.name, interface.backend, OffloadSet::NONE, 1).map_err(|error| {
+    let tun = tun::open(&interface.name, interface.backend, interface.offload, 1).map_err(|error| {
         let denied = matches!(error, tun::OpenError::NotPermitted(_));
         let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
         RunFailure { text: error.to_string(), kind }
@@ -170,6 +170,12 @@ async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailu
     take_steps(&tun.name, tun.index, &steps).await.map_err(|error| RunFailure::other(error.to_string()))?;
     let mtu = InterfaceMtu::of(tun.name.clone(), tun.index, plan);
     Ok((tun, mtu))
+}
+
+/// Of what is wanted, what the TUN interface was granted; all else shows itself in use.
+fn in_use(wanted: OffloadSet, granted: OffloadSet) -> OffloadSet {
+    let refused = [Offload::Tso, Offload::Uso].into_iter().filter(|kind| !granted.has(*kind));
+    refused.fold(wanted, OffloadSet::without)
 }
 
 /// What the interface is to be.

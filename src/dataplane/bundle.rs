@@ -14,7 +14,7 @@ use crate::wire::ip::InnerPacket;
 /// Set in the head of an entry in the form of a segment record.
 const SEGMENT_FORM: u16 = 0x8000;
 /// Bytes in front of each entry.
-const ENTRY_HEAD_BYTES: usize = 2;
+pub(super) const ENTRY_HEAD_BYTES: usize = 2;
 
 /// What an entry holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,14 +28,30 @@ pub enum Form {
 /// Appends an entry to the plaintext of a bundle. False, and nothing is appended, if the entry is longer than 32 767 bytes
 /// or the plaintext would become longer than `limit` bytes.
 pub fn append(bundle: &mut Vec<u8>, form: Form, packet: &[u8], limit: usize) -> bool {
-    let Some(length) = u16::try_from(packet.len()).ok().filter(|length| *length < SEGMENT_FORM) else { return false };
-    if bundle.len() + ENTRY_HEAD_BYTES + packet.len() > limit {
+    append_with(bundle, form, packet.len(), limit, |out| out.extend_from_slice(packet))
+}
+
+/// The same for an entry that `write` appends, of exactly `length` bytes.
+pub fn append_with(
+    bundle: &mut Vec<u8>,
+    form: Form,
+    length: usize,
+    limit: usize,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> bool {
+    if !fits(bundle, length, limit) {
         return false;
     }
+    let Some(length) = u16::try_from(length).ok().filter(|length| *length < SEGMENT_FORM) else { return false };
     let head = length | if form == Form::Segment { SEGMENT_FORM } else { 0 };
     bundle.extend_from_slice(&head.to_be_bytes());
-    bundle.extend_from_slice(packet);
+    write(bundle);
     true
+}
+
+/// Whether an entry of that length makes the plaintext no longer than `limit` bytes.
+pub(super) fn fits(bundle: &[u8], length: usize, limit: usize) -> bool {
+    bundle.len() + ENTRY_HEAD_BYTES + length <= limit
 }
 
 /// The plaintext of a bundle record whose every entry has been looked at.
@@ -51,7 +67,7 @@ impl<'a> Bundle<'a> {
     pub fn parse(text: &'a [u8]) -> Result<Self, Malformed> {
         let bundle = Self(text);
         let (mut end, mut count) = (0, 0_usize);
-        for (form, range) in bundle.entries() {
+        for (form, range) in entries(text) {
             end = range.end;
             count += 1;
             check(form, text.get(range).ok_or(Malformed::Length)?)?;
@@ -65,13 +81,25 @@ impl<'a> Bundle<'a> {
 
     /// Where the entries lie in the plaintext, in order.
     pub fn entries(self) -> impl Iterator<Item = (Form, Range<usize>)> {
-        let mut at = 0;
-        std::iter::from_fn(move || {
-            let (form, range) = entry(self.0, at)?;
-            at = range.end;
-            Some((form, range))
-        })
+        entries(self.0)
     }
+
+    /// Takes the first entry off a plaintext that was looked at; `None` at its end.
+    pub fn split_first(text: &mut [u8]) -> Option<(Form, &mut [u8], &mut [u8])> {
+        let (form, range) = entry(text, 0)?;
+        let (head, rest) = text.split_at_mut(range.end);
+        Some((form, head.get_mut(range.start..)?, rest))
+    }
+}
+
+/// The entries of a plaintext that nobody has looked at, up to the first that does not lie within it.
+pub(super) fn entries(text: &[u8]) -> impl Iterator<Item = (Form, Range<usize>)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (form, range) = entry(text, at)?;
+        at = range.end;
+        Some((form, range))
+    })
 }
 
 /// The entry whose head is there, if both head and entry lie within the text.

@@ -1,72 +1,8 @@
-//! From an inner packet to a sealed datagram (PROTOCOL 2.9).
+//! One record of a transport datagram (PROTOCOL 2.9).
 
-use crate::dataplane::report::{PumpEvent, Report};
-use crate::dataplane::snapshot::{Endpoint, PeerView, Snapshot};
 use crate::session::epoch::{CounterExhausted, SealEpoch};
-use crate::types::id::PeerId;
 use crate::types::limits::{DATA_HEADER_BYTES, PADDING_BYTES, TAG_BYTES};
-use crate::types::time::Instant;
-use crate::wire::ip::InnerPacket;
 use crate::wire::transport::{Counter, RecordKind};
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sent {
-    /// The datagram is ready; it goes there.
-    Transmit {
-        /// Whose packet it is.
-        peer: PeerId,
-        /// Where the datagram goes.
-        to: Endpoint,
-    },
-    /// The engine has it.
-    Staged,
-    /// It went no further, and was counted.
-    Dropped,
-}
-
-/// Seals one packet of the TUN interface into `out`, whose capacity is reused. Nothing ever leaves in clear.
-///
-/// `lane` belongs to the calling thread alone: 1..=7, one for each sending thread (PROTOCOL 2.9 "Lanes").
-pub fn seal_packet(
-    snapshot: &Snapshot,
-    now: Instant,
-    lane: u8,
-    packet: &[u8],
-    out: &mut Vec<u8>,
-    report: Report<'_>,
-) -> Sent {
-    out.clear();
-    let Ok(packet) = InnerPacket::parse(packet) else {
-        snapshot.unclaimed.not_ip.add(1);
-        return Sent::Dropped;
-    };
-    let owner = snapshot.routes.owner(packet.destination());
-    let Some((id, peer)) = owner.and_then(|id| snapshot.peer(id).map(|peer| (id, peer))) else {
-        snapshot.unclaimed.no_route.add(1);
-        return Sent::Dropped;
-    };
-    if peer.blocked {
-        peer.traffic.drops.no_epoch.add(1);
-        return Sent::Dropped;
-    }
-    let Some(sealing) = peer.sealing.as_ref().filter(|sealing| now < sealing.until) else {
-        return stage(id, peer, packet.bytes(), report);
-    };
-    if packet.bytes().len() > usize::from(sealing.epoch.inner_mtu()) {
-        peer.traffic.drops.too_big.add(1);
-        return Sent::Dropped;
-    }
-    let Some(to) = peer.endpoint else {
-        peer.traffic.drops.no_endpoint.add(1);
-        return Sent::Dropped;
-    };
-    if seal_into(&sealing.epoch, lane, RecordKind::Data, packet.bytes(), out).is_err() {
-        return stage(id, peer, packet.bytes(), report);
-    }
-    peer.traffic.note_sealed(now, packet.bytes().len());
-    Sent::Transmit { peer: id, to }
-}
 
 /// One record as a datagram of its own: what the control side seals in lane 0. An empty `Data` is a keepalive.
 ///
@@ -78,44 +14,52 @@ pub fn seal_record(
     kind: RecordKind,
     plaintext: &[u8],
 ) -> Result<Vec<u8>, CounterExhausted> {
-    let mut out = Vec::with_capacity(DATA_HEADER_BYTES + plaintext.len() + PADDING_BYTES + TAG_BYTES);
-    seal_into(epoch, lane, kind, plaintext, &mut out)?;
+    let counter = epoch.take_counters(lane, 1)?.next().ok_or(CounterExhausted)?;
+    let mut out = Vec::with_capacity(datagram_len(kind, plaintext.len(), epoch.inner_mtu()));
+    write_record(epoch, counter, kind, plaintext, &mut out);
     Ok(out)
 }
 
 /// Writes header, plaintext, padding (of `Data` only) and tag into `out`, sealing in place. Each counter once.
 pub fn write_record(epoch: &SealEpoch, counter: Counter, kind: RecordKind, plaintext: &[u8], out: &mut Vec<u8>) {
-    let padded =
-        if kind == RecordKind::Data { padded_len(plaintext.len(), epoch.inner_mtu()) } else { plaintext.len() };
     out.clear();
-    out.resize(DATA_HEADER_BYTES, 0);
-    out.extend_from_slice(plaintext);
-    out.resize(DATA_HEADER_BYTES + padded, 0);
-    if let Some((head, text)) = out.split_first_chunk_mut::<DATA_HEADER_BYTES>() {
+    epoch.count_bytes(
+        counter.lane() as u8,
+        append_record(epoch, counter, kind, out, |out| out.extend_from_slice(plaintext)),
+    );
+}
+
+/// Appends a record of which `write` appends the plaintext. Returns the bytes that were sealed, padding included, which
+/// the caller counts. Each counter once.
+pub fn append_record(
+    epoch: &SealEpoch,
+    counter: Counter,
+    kind: RecordKind,
+    out: &mut Vec<u8>,
+    write: impl FnOnce(&mut Vec<u8>),
+) -> u64 {
+    let start = out.len();
+    let text_at = start + DATA_HEADER_BYTES;
+    out.resize(text_at, 0);
+    write(out);
+    if kind == RecordKind::Data {
+        let padded = padded_len(out.len() - text_at, epoch.inner_mtu());
+        out.resize(text_at + padded, 0);
+    }
+    let sealed = (out.len() - text_at) as u64;
+    let record = out.get_mut(start..).and_then(|record| record.split_first_chunk_mut::<DATA_HEADER_BYTES>());
+    if let Some((head, text)) = record {
         let (header, tag) = epoch.seal(kind, counter, text);
         *head = header;
         out.extend_from_slice(&tag);
     }
+    sealed
 }
 
-fn stage(id: PeerId, peer: &PeerView, packet: &[u8], report: Report<'_>) -> Sent {
-    if report(PumpEvent::NoEpoch { peer: id, packet: packet.to_vec() }) {
-        return Sent::Staged;
-    }
-    peer.traffic.drops.queue.add(1);
-    Sent::Dropped
-}
-
-fn seal_into(
-    epoch: &SealEpoch,
-    lane: u8,
-    kind: RecordKind,
-    plaintext: &[u8],
-    out: &mut Vec<u8>,
-) -> Result<(), CounterExhausted> {
-    let counter = epoch.take_counters(lane, 1)?.next().ok_or(CounterExhausted)?;
-    write_record(epoch, counter, kind, plaintext, out);
-    Ok(())
+/// Bytes of the datagram that carries so many bytes of plaintext.
+pub fn datagram_len(kind: RecordKind, length: usize, inner_mtu: u16) -> usize {
+    let text = if kind == RecordKind::Data { padded_len(length, inner_mtu) } else { length };
+    DATA_HEADER_BYTES + text + TAG_BYTES
 }
 
 /// Length of a packet with its padding: the next multiple of 16, but never above the inner MTU (PROTOCOL 2.9).

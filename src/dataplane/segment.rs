@@ -38,7 +38,12 @@ impl<'a> Cut<'a> {
     /// Cuts the payload into pieces of `size` bytes, the last one shorter. `None` if the packet is no plain TCP or UDP
     /// packet ([`Layers`]), if `size` is 0, or for more pieces than an index can count.
     pub fn new(packet: &'a [u8], size: u16) -> Option<Self> {
-        let layers = Layers::of(packet)?;
+        Self::with_layers(packet, Layers::of(packet)?, size)
+    }
+
+    /// The same for headers that were found in another way: with IP options or extension headers. Such pieces are no
+    /// segment records, they can only be written complete.
+    pub fn with_layers(packet: &'a [u8], layers: Layers, size: u16) -> Option<Self> {
         let payload = packet.len().checked_sub(layers.header_bytes)?;
         let size = usize::from(size);
         if size == 0 {
@@ -63,15 +68,38 @@ impl<'a> Cut<'a> {
         if index >= self.count {
             return;
         }
-        let Some((headers, payload)) = self.packet.split_at_checked(self.layers.header_bytes) else { return };
-        let Some(rest) = payload.get(index * self.size..) else { return };
-        let piece = rest.get(..self.size).unwrap_or(rest);
         let start = out.len();
-        out.extend_from_slice(headers);
-        out.extend_from_slice(piece);
+        self.copy(index, out);
         if let Some(record) = out.get_mut(start..) {
             self.patch(index, record);
         }
+    }
+
+    /// Appends piece `index` as the packet that the kernel would have made of it. The super-packet's transport checksum
+    /// must hold the sum of its pseudo-header, as the kernel leaves it.
+    pub fn write_complete(self, index: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        self.write(index, out);
+        let ip_bytes = self.layers.ip_bytes;
+        let Some(piece) = out.get_mut(start..).filter(|piece| !piece.is_empty()) else { return };
+        let partial = u16_at(self.packet, self.layers.checksum_at()).unwrap_or(0);
+        let whole = self.packet.len().saturating_sub(ip_bytes) as u16;
+        let own = piece.len().saturating_sub(ip_bytes);
+        // The pseudo-header of the piece is that of the whole with another length: this is subtraction in ones' complement.
+        complete(piece, self.layers, u64::from(partial) + u64::from(!whole) + own as u64);
+    }
+
+    /// Bytes of piece `index`, headers included.
+    pub fn piece_bytes(self, index: usize) -> usize {
+        let payload = self.packet.len() - self.layers.header_bytes;
+        self.layers.header_bytes + payload.saturating_sub(index * self.size).min(self.size)
+    }
+
+    fn copy(self, index: usize, out: &mut Vec<u8>) {
+        let Some((headers, payload)) = self.packet.split_at_checked(self.layers.header_bytes) else { return };
+        let Some(rest) = payload.get(index * self.size..) else { return };
+        out.extend_from_slice(headers);
+        out.extend_from_slice(rest.get(..self.size).unwrap_or(rest));
     }
 
     /// The fields in which a segment differs from its super-packet.
@@ -85,7 +113,7 @@ impl<'a> Cut<'a> {
                 put(record, 4, id.to_be_bytes());
                 put(record, IPV4_CHECKSUM_AT, [0, 0]);
             }
-            Family::V6 => put(record, 4, ((length - ip_bytes) as u16).to_be_bytes()),
+            Family::V6 => put(record, 4, ((length - family.header_bytes()) as u16).to_be_bytes()),
         }
         match transport {
             Transport::Tcp => {
@@ -148,22 +176,34 @@ impl Segment {
 
     /// Computes both checksums of the segment in place: it is then the packet that was cut off.
     pub fn complete(self, text: &mut [u8]) {
-        let Layers { family, transport, ip_bytes, .. } = self.layers;
-        if family == Family::V4 {
-            let header = text.get(..ip_bytes).unwrap_or_default();
-            put(text, IPV4_CHECKSUM_AT, checksum::finish(checksum::add(0, header)).to_be_bytes());
-        }
-        put(text, self.layers.checksum_at(), [0, 0]);
+        let Layers { transport, ip_bytes, .. } = self.layers;
         let addresses = text.get(self.layers.addresses()).unwrap_or_default();
-        let above = text.get(ip_bytes..).unwrap_or_default();
-        let pseudo = checksum::pseudo_header(addresses, transport.number(), above.len());
-        let sum = match checksum::finish(checksum::add(pseudo, above)) {
-            // In UDP a zero says that there is no checksum (RFC 768), which RFC 8200 8.1 forbids.
-            0 if transport == Transport::Udp => 0xffff,
-            sum => sum,
-        };
-        put(text, self.layers.checksum_at(), sum.to_be_bytes());
+        let above = text.len().saturating_sub(ip_bytes);
+        let pseudo = checksum::pseudo_header(addresses, transport.number(), above);
+        complete(text, self.layers, pseudo);
     }
+}
+
+/// Computes both checksums in place; `pseudo` is the sum of the pseudo-header.
+fn complete(packet: &mut [u8], layers: Layers, pseudo: u64) {
+    if layers.family == Family::V4 {
+        write_ipv4_checksum(packet, layers.ip_bytes);
+    }
+    put(packet, layers.checksum_at(), [0, 0]);
+    let above = packet.get(layers.ip_bytes..).unwrap_or_default();
+    let sum = match checksum::finish(checksum::add(pseudo, above)) {
+        // In UDP a zero says that there is no checksum (RFC 768), which RFC 8200 8.1 forbids.
+        0 if layers.transport == Transport::Udp => 0xffff,
+        sum => sum,
+    };
+    put(packet, layers.checksum_at(), sum.to_be_bytes());
+}
+
+/// Computes the checksum of an IPv4 header of that many bytes in place.
+pub fn write_ipv4_checksum(packet: &mut [u8], header_bytes: usize) {
+    put(packet, IPV4_CHECKSUM_AT, [0, 0]);
+    let header = packet.get(..header_bytes).unwrap_or_default();
+    put(packet, IPV4_CHECKSUM_AT, checksum::finish(checksum::add(0, header)).to_be_bytes());
 }
 
 #[cfg(test)]

@@ -4,13 +4,18 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use crate::crypto::aead::AeadBackend;
-use crate::dataplane::open::{Opened, open_datagram};
+use crate::dataplane::open::Arrival;
+use crate::dataplane::pack::View;
 use crate::dataplane::report::PumpEvent;
 use crate::dataplane::routes::Routes;
-use crate::dataplane::seal::{Sent, seal_packet, seal_record};
+use crate::dataplane::seal::seal_record;
+use crate::dataplane::segment::write_ipv4_checksum;
+use crate::dataplane::single::{open_one, seal_one};
 use crate::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use crate::dataplane::train::Destination;
+use crate::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use crate::types::id::{PeerId, SessionIndex};
+use crate::types::offload::OffloadSet;
 use crate::types::policy::Cipher;
 use crate::types::secret::Secret;
 use crate::types::time::Instant;
@@ -37,8 +42,9 @@ fn home() -> SocketAddr {
 fn world(standing: Standing) -> Snapshot {
     let index = SessionIndex::new(INDEX).unwrap();
     let key = Secret::take(&mut [5; 32]);
-    let seal = SealEpoch::new(tag(), index, &key, Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, 1420);
-    let open = OpenEpoch::new(tag(), index, &key, Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, 1420);
+    let terms = RecordTerms { cipher: Cipher::ChaCha20Poly1305, inner_mtu: 1420, features: 0 };
+    let seal = SealEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
+    let open = OpenEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
     let endpoint = Some(Endpoint { to: home(), from: None });
     let sealing = Some(Sealing { epoch: Arc::new(seal), until: UNTIL });
     let peer = PeerView { endpoint, sealing, blocked: false, inner_mtu: 1420, traffic: Arc::default() };
@@ -61,30 +67,33 @@ fn packet(source: [u8; 4], destination: [u8; 4], length: u16) -> Vec<u8> {
     packet
 }
 
-fn seal(world: &Snapshot, now: Instant, packet: &[u8]) -> (Sent, Vec<u8>, Vec<PumpEvent>) {
-    let (mut out, mut events) = (Vec::new(), Vec::new());
-    let sent = seal_packet(world, now, 1, packet, &mut out, &mut |event| {
+fn view(snapshot: &Snapshot, now: Instant) -> View<'_> {
+    View { snapshot, now, offloads: OffloadSet::ALL }
+}
+
+fn arrival(now: Instant, from: SocketAddr, local: Option<IpAddr>) -> Arrival {
+    Arrival { now, from, local, stride: 0, tos: 0 }
+}
+
+fn seal(world: &Snapshot, now: Instant, packet: &[u8]) -> (Option<Destination>, Vec<u8>, Vec<PumpEvent>) {
+    let mut events = Vec::new();
+    let sealed = seal_one(view(world, now), 1, packet, &mut |event| {
         events.push(event);
         true
     });
-    (sent, out, events)
+    let (sent, out) = sealed.unzip();
+    (sent, out.unwrap_or_default(), events)
 }
 
 fn open(world: &Snapshot, now: Instant, from: SocketAddr, datagram: &[u8]) -> (Option<Vec<u8>>, Vec<PumpEvent>) {
     let mut events = Vec::new();
     let mut datagram = datagram.to_vec();
-    let opened = open_datagram(world, now, from, None, &mut datagram, &mut |event| {
+    let mut opened = open_one(world, arrival(now, from, None), &mut datagram, &mut |event| {
         events.push(event);
         true
     });
-    let delivered = match opened {
-        Opened::Deliver { peer, packet } => {
-            assert_eq!(peer, PeerId(0));
-            Some(packet.to_vec())
-        }
-        Opened::Nothing => None,
-    };
-    (delivered, events)
+    assert!(opened.len() <= 1 && opened.iter().all(|(peer, _)| *peer == PeerId(0)));
+    (opened.pop().map(|(_, packet)| packet), events)
 }
 
 fn keepalive(world: &Snapshot) -> Vec<u8> {
@@ -96,11 +105,12 @@ fn a_packet_passes_and_is_counted_at_both_ends() {
     let world = world(Standing::Current);
     let inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 61);
     let (sent, datagram, events) = seal(&world, NOW, &inner);
-    assert_eq!(sent, Sent::Transmit { peer: PeerId(0), to: Endpoint { to: home(), from: None } });
+    assert_eq!(sent, Some(Destination { peer: PeerId(0), to: Endpoint { to: home(), from: None }, tos: 0x55 }));
     assert_eq!((datagram.len(), events), (16 + 64 + 16, vec![]));
     let (delivered, events) = open(&world, NOW, home(), &datagram);
     assert_eq!(delivered, Some(inner));
     assert_eq!(events, [PumpEvent::FirstOpened { tag: tag(), from: home(), local: None }]);
+    assert_eq!(world.peers[0].sealing.as_ref().unwrap().epoch.sealed_bytes(), 64, "with padding");
     let traffic = &world.peers[0].traffic;
     assert_eq!((traffic.sent_bytes.total(), traffic.received_bytes.total()), (61, 61));
     let (again, events) = open(&world, NOW, home(), &datagram);
@@ -113,7 +123,7 @@ fn the_first_open_is_reported_until_it_is_taken() {
     let world = world(Standing::Unconfirmed);
     let mut refused = 0;
     for _ in 0..2 {
-        open_datagram(&world, NOW, home(), None, &mut keepalive(&world), &mut |event| {
+        open_one(&world, arrival(NOW, home(), None), &mut keepalive(&world), &mut |event| {
             refused += usize::from(matches!(event, PumpEvent::FirstOpened { .. }));
             false
         });
@@ -173,9 +183,9 @@ fn nothing_is_sealed_or_opened_from_the_deadline_on() {
     let inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 40);
     let just_before = Instant::from_nanos(UNTIL.as_nanos() - 1);
     let (sent, datagram, _) = seal(&world, just_before, &inner);
-    assert!(matches!(sent, Sent::Transmit { .. }));
+    assert!(sent.is_some());
     let (sent, out, events) = seal(&world, UNTIL, &inner);
-    assert_eq!((sent, out), (Sent::Staged, vec![]));
+    assert_eq!((sent, out), (None, vec![]));
     assert_eq!(events, [PumpEvent::NoEpoch { peer: PeerId(0), packet: inner }]);
     assert_eq!(open(&world, UNTIL, home(), &datagram), (None, vec![]));
     assert_eq!(world.peers[0].traffic.drops.no_epoch.total(), 1);
@@ -187,14 +197,14 @@ fn without_a_session_packets_are_staged_and_while_blocked_they_are_dropped() {
     let mut world = world(Standing::Current);
     let inner = packet([10, 20, 0, 1], [10, 20, 30, 2], 40);
     assert_eq!(seal(&world, NOW, &inner).2, [PumpEvent::NoEpoch { peer: PeerId(1), packet: inner.clone() }]);
-    let sent = seal_packet(&world, NOW, 1, &inner, &mut Vec::new(), &mut |_| false);
-    assert_eq!((sent, world.peers[1].traffic.drops.queue.total()), (Sent::Dropped, 1));
+    assert!(seal_one(view(&world, NOW), 1, &inner, &mut |_| false).is_none());
+    assert_eq!(world.peers[1].traffic.drops.queue.total(), 1);
     for peer in &mut world.peers {
         peer.blocked = true;
     }
     for (id, destination) in [(0, [10, 20, 0, 2]), (1, [10, 20, 30, 2])] {
         let (sent, out, events) = seal(&world, NOW, &packet([10, 20, 0, 1], destination, 40));
-        assert_eq!((sent, out.len(), events.len()), (Sent::Dropped, 0, 0));
+        assert_eq!((sent, out.len(), events.len()), (None, 0, 0));
         assert_eq!(world.peers[id].traffic.drops.no_epoch.total(), 1);
     }
 }
@@ -204,17 +214,17 @@ fn an_exhausted_lane_stages_instead_of_sealing() {
     let world = world(Standing::Current);
     world.peers[0].sealing.as_ref().unwrap().epoch.take_counters(1, 1 << 25).unwrap();
     let inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 40);
-    assert_eq!(seal(&world, NOW, &inner).0, Sent::Staged);
+    assert_eq!(seal(&world, NOW, &inner).2, [PumpEvent::NoEpoch { peer: PeerId(0), packet: inner }]);
 }
 
 #[test]
 fn what_goes_to_nobody_is_counted() {
     let mut world = world(Standing::Current);
-    assert_eq!(seal(&world, NOW, &[0x45; 10]).0, Sent::Dropped);
-    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 21, 0, 1], 40)).0, Sent::Dropped);
-    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 20, 0, 2], 1421)).0, Sent::Dropped);
+    assert_eq!(seal(&world, NOW, &[0x45; 10]).0, None);
+    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 21, 0, 1], 40)).0, None);
+    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 20, 0, 2], 1421)).0, None);
     world.peers[0].endpoint = None;
-    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 20, 0, 2], 40)).0, Sent::Dropped);
+    assert_eq!(seal(&world, NOW, &packet([10, 20, 0, 1], [10, 20, 0, 2], 40)).0, None);
     assert_eq!((world.unclaimed.not_ip.total(), world.unclaimed.no_route.total()), (1, 1));
     let drops = &world.peers[0].traffic.drops;
     assert_eq!((drops.too_big.total(), drops.no_endpoint.total()), (1, 1));
@@ -286,7 +296,7 @@ fn a_change_of_our_own_address_is_a_move_too() {
     world.peers[0].endpoint = Some(Endpoint { to: home(), from: local });
     let moves = |local| {
         let mut moves = 0;
-        open_datagram(&world, NOW, home(), local, &mut keepalive(&world), &mut |event| {
+        open_one(&world, arrival(NOW, home(), local), &mut keepalive(&world), &mut |event| {
             moves += usize::from(matches!(event, PumpEvent::Roamed { .. }));
             true
         });
@@ -295,4 +305,27 @@ fn a_change_of_our_own_address_is_a_move_too() {
     assert_eq!(moves(local), 0);
     assert_eq!(moves(None), 0, "not knowing is no move");
     assert_eq!(moves(Some("192.0.2.2".parse().unwrap())), 1);
+}
+
+#[test]
+fn congestion_met_on_the_way_is_told_inside_or_the_packet_is_dropped() {
+    let world = world(Standing::Current);
+    for (inner_tos, outer_tos, expected) in
+        [(0xb8, 0, Some(0xb8)), (0xb8, 3, None), (0xba, 3, Some(0xbb)), (0xba, 0xff, Some(0xbb)), (0xba, 1, Some(0xb9))]
+    {
+        let mut inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 40);
+        inner[1] = inner_tos;
+        write_ipv4_checksum(&mut inner, 20);
+        let (sent, mut datagram, _) = seal(&world, NOW, &inner);
+        assert_eq!(sent.unwrap().tos, inner_tos, "the outer header says what the inner one says");
+        let arrival = Arrival { tos: outer_tos, ..arrival(NOW, home(), None) };
+        let opened = open_one(&world, arrival, &mut datagram, &mut |_| true).pop().map(|(_, packet)| packet);
+        assert_eq!(opened.as_ref().map(|packet| packet[1]), expected, "{inner_tos:#x} in {outer_tos:#x}");
+        if let Some(mut opened) = opened {
+            let sum = opened[10..12].to_vec();
+            write_ipv4_checksum(&mut opened, 20);
+            assert_eq!(opened[10..12], sum, "the header checksum follows");
+        }
+    }
+    assert_eq!(world.peers[0].traffic.drops.congestion.total(), 1);
 }

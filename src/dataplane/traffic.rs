@@ -79,6 +79,8 @@ pub struct Drops {
     pub malformed: Count,
     /// Authentic, but its inner source does not belong to the peer.
     pub source: Count,
+    /// Met congestion on the way, but its ends understand no marks: loss tells them (RFC 6040 4.2).
+    pub congestion: Count,
     /// To be sent, but longer than the agreed inner MTU.
     pub too_big: Count,
     /// To be sent, but the peer has no known address.
@@ -123,12 +125,12 @@ pub struct Traffic {
 }
 
 impl Traffic {
-    /// Notes a sealed record; `packet_bytes` is 0 for a keepalive or control message.
-    pub fn note_sealed(&self, now: Instant, packet_bytes: usize) {
+    /// Notes sealed records and the packets in them: none in a keepalive or control message.
+    pub fn note_sealed(&self, now: Instant, packets: u64, packet_bytes: u64) {
         self.last_seal.note(now);
-        if packet_bytes > 0 {
-            self.sent_bytes.add(packet_bytes as u64);
-            self.sent_packets.add(1);
+        if packets > 0 {
+            self.sent_bytes.add(packet_bytes);
+            self.sent_packets.add(packets);
             self.last_data_seal.note(now);
             self.outstanding_since.note_first(now);
         }
@@ -140,11 +142,11 @@ impl Traffic {
         self.outstanding_since.clear();
     }
 
-    /// Notes an inner packet that is delivered.
-    pub fn note_delivered(&self, now: Instant, packet_bytes: usize) {
+    /// Notes inner packets that are delivered.
+    pub fn note_delivered(&self, now: Instant, packets: u64, packet_bytes: u64) {
         self.last_data_open.note(now);
-        self.received_bytes.add(packet_bytes as u64);
-        self.received_packets.add(1);
+        self.received_bytes.add(packet_bytes);
+        self.received_packets.add(packets);
     }
 }
 
@@ -172,10 +174,10 @@ mod tests {
     #[test]
     fn outstanding_begins_with_the_first_packet_and_ends_with_any_open() {
         let traffic = Traffic::default();
-        traffic.note_sealed(Instant::from_nanos(5), 0);
+        traffic.note_sealed(Instant::from_nanos(5), 0, 0);
         assert_eq!(traffic.outstanding_since.when(), None, "a keepalive expects no answer");
-        traffic.note_sealed(Instant::from_nanos(7), 100);
-        traffic.note_sealed(Instant::from_nanos(9), 100);
+        traffic.note_sealed(Instant::from_nanos(7), 1, 100);
+        traffic.note_sealed(Instant::from_nanos(9), 1, 100);
         assert_eq!(traffic.outstanding_since.when(), Some(Instant::from_nanos(7)));
         assert_eq!(traffic.last_seal.when(), Some(Instant::from_nanos(9)));
         traffic.note_opened(Instant::from_nanos(11));

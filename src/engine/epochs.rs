@@ -11,7 +11,7 @@ use crate::crypto::check_words::CheckWords;
 use crate::dataplane::seal::seal_record;
 use crate::dataplane::snapshot::Endpoint;
 use crate::handshake::terms::NewSession;
-use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use crate::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use crate::session::fast_rekey::{EpochRoot, NewEpoch};
 use crate::session::keyring::{KeptEpoch, Standing};
 use crate::types::id::SessionIndex;
@@ -149,8 +149,9 @@ impl Peer {
             Role::Initiator => (&keys.t_i2r, &keys.t_r2i),
             Role::Responder => (&keys.t_r2i, &keys.t_i2r),
         };
-        let seal = SealEpoch::new(tag, keys.remote, sealing, agreed.cipher, desk.aead, agreed.inner_mtu);
-        let open = OpenEpoch::new(tag, keys.local, opening, agreed.cipher, desk.aead, agreed.inner_mtu);
+        let terms = RecordTerms { cipher: agreed.cipher, inner_mtu: agreed.inner_mtu, features: agreed.features };
+        let seal = SealEpoch::new(tag, keys.remote, sealing, desk.aead, terms);
+        let open = OpenEpoch::new(tag, keys.local, opening, desk.aead, terms);
         let reject_at = now.at + self.setup.policy.rekey + REJECT_AFTER_FAST;
         let epoch = KeptEpoch::new(keys.local, Arc::new(open), Arc::new(seal), now.at, reject_at, facts);
         let displaced = self.keys.ring.add(epoch);
@@ -389,7 +390,7 @@ impl Peer {
                 continue;
             }
             self.send_record(now, RecordKind::Data, &packet, desk);
-            self.link.traffic.note_sealed(now.at, packet.len());
+            self.link.traffic.note_sealed(now.at, 1, packet.len() as u64);
         }
     }
 }

@@ -70,7 +70,7 @@ pub struct Transfer {
     /// Sealed.
     pub sent_packets: u64,
     /// Dropped, by reason.
-    pub drops: [(&'static str, u64); 10],
+    pub drops: [(&'static str, u64); 11],
 }
 
 impl Transfer {
@@ -87,6 +87,7 @@ impl Transfer {
                 ("no_epoch", drops.no_epoch.total()),
                 ("malformed", drops.malformed.total()),
                 ("source", drops.source.total()),
+                ("congestion", drops.congestion.total()),
                 ("too_big", drops.too_big.total()),
                 ("no_endpoint", drops.no_endpoint.total()),
                 ("queue", drops.queue.total()),

@@ -43,6 +43,17 @@ struct SealLane {
     bytes: AtomicU64,
 }
 
+/// What both ends agreed on about the records of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordTerms {
+    /// The cipher.
+    pub cipher: Cipher,
+    /// No plaintext is longer, in bytes.
+    pub inner_mtu: u16,
+    /// The kinds of records beside data and control: `FEATURE_SEGMENT`, `FEATURE_BUNDLE`.
+    pub features: u8,
+}
+
 /// The sending half of an epoch.
 pub struct SealEpoch {
     tag: EpochTag,
@@ -50,27 +61,27 @@ pub struct SealEpoch {
     key: DataKey,
     cipher: Cipher,
     inner_mtu: u16,
+    features: u8,
     rekey_at: u64,
     refuse_at: u64,
     lanes: [SealLane; LANES],
 }
 
 impl SealEpoch {
-    /// `receiver` is the other end's data receiver index; `inner_mtu` the agreed one, in bytes.
+    /// `receiver` is the other end's data receiver index.
     pub fn new(
         tag: EpochTag,
         receiver: SessionIndex,
         key: &Secret<32>,
-        cipher: Cipher,
         backend: AeadBackend,
-        inner_mtu: u16,
+        RecordTerms { cipher, inner_mtu, features }: RecordTerms,
     ) -> Self {
         let key = DataKey::new(cipher, backend, key);
         // RFC 9001 appendix B allows AES-GCM 2^28 packets only up to 2^11 bytes each.
         let jumbo = cipher == Cipher::Aes256Gcm && inner_mtu > JUMBO_INNER_MTU;
         let divisor = if jumbo { JUMBO_LIMIT_DIVISOR } else { 1 };
         let (rekey_at, refuse_at) = (LANE_PACKETS_REKEY / divisor, LANE_PACKETS_MAX / divisor);
-        Self { tag, receiver, key, cipher, inner_mtu, rekey_at, refuse_at, lanes: Default::default() }
+        Self { tag, receiver, key, cipher, inner_mtu, features, rekey_at, refuse_at, lanes: Default::default() }
     }
 
     /// Which epoch it is.
@@ -93,6 +104,11 @@ impl SealEpoch {
         self.inner_mtu
     }
 
+    /// Whether both ends set the feature bit.
+    pub fn has(&self, feature: u8) -> bool {
+        self.features & feature != 0
+    }
+
     /// Takes the next `count` counters of the lane: all of them or none. No counter is ever handed out twice.
     ///
     /// # Errors
@@ -104,7 +120,8 @@ impl SealEpoch {
         Ok(CounterRange { lane, numbers: first..first + count })
     }
 
-    /// Seals in place and returns the tag; the caller has written `header` in front of `text`.
+    /// Seals in place and returns header and tag. The caller counts the bytes, of many records at once:
+    /// [`Self::count_bytes`].
     pub fn seal(
         &self,
         kind: RecordKind,
@@ -113,10 +130,14 @@ impl SealEpoch {
     ) -> ([u8; DATA_HEADER_BYTES], [u8; TAG_BYTES]) {
         let header = DataHeader { kind, receiver: self.receiver, counter }.to_bytes();
         let tag = self.key.seal(counter.nonce(), &header, text);
-        if let Some(lane) = self.lanes.get(counter.lane()) {
-            lane.bytes.fetch_add(text.len() as u64, Ordering::Relaxed);
-        }
         (header, tag)
+    }
+
+    /// Adds plaintext bytes that were sealed in the lane.
+    pub fn count_bytes(&self, lane: u8, bytes: u64) {
+        if let Some(lane) = self.lanes.get(usize::from(lane)) {
+            lane.bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Whether a lane has passed the number at which it asks for a rekey, or all together their volume.
@@ -170,6 +191,7 @@ pub struct OpenEpoch {
     local: SessionIndex,
     key: DataKey,
     inner_mtu: u16,
+    features: u8,
     failed: AtomicU64,
     reported: AtomicBool,
     last_opened: AtomicU64,
@@ -177,20 +199,20 @@ pub struct OpenEpoch {
 }
 
 impl OpenEpoch {
-    /// `local` is this end's data receiver index; `inner_mtu` the agreed one, in bytes.
+    /// `local` is this end's data receiver index.
     pub fn new(
         tag: EpochTag,
         local: SessionIndex,
         key: &Secret<32>,
-        cipher: Cipher,
         backend: AeadBackend,
-        inner_mtu: u16,
+        RecordTerms { cipher, inner_mtu, features }: RecordTerms,
     ) -> Self {
         Self {
             tag,
             local,
             key: DataKey::new(cipher, backend, key),
             inner_mtu,
+            features,
             failed: AtomicU64::new(0),
             reported: AtomicBool::new(false),
             last_opened: AtomicU64::new(0),
@@ -213,6 +235,11 @@ impl OpenEpoch {
         self.inner_mtu
     }
 
+    /// Whether both ends set the feature bit.
+    pub fn has(&self, feature: u8) -> bool {
+        self.features & feature != 0
+    }
+
     /// Opens a whole datagram in place: replay check, open, then the number is marked (PROTOCOL 2.9).
     ///
     /// Returns the plaintext and what its number did to the window.
@@ -227,19 +254,40 @@ impl OpenEpoch {
         if self.is_worn_out() {
             return Err(OpenFailure::WornOut);
         }
-        let window = self.windows.get(header.counter.lane()).ok_or(OpenFailure::NotAuthentic)?;
-        let number = header.counter.number();
-        if !lock(window).would_accept(number) {
+        let lane = header.counter.lane();
+        if self.would_accept_run(lane, header.counter.number()) & 1 == 0 {
             return Err(OpenFailure::Replay);
         }
-        let (_, sealed) = datagram.split_at_mut_checked(DATA_HEADER_BYTES).ok_or(OpenFailure::NotAuthentic)?;
-        let Some(text) = self.key.open(header.counter.nonce(), &header.to_bytes(), sealed) else {
-            self.failed.fetch_add(1, Ordering::Relaxed);
+        if !self.unseal(header, datagram) {
             return Err(OpenFailure::NotAuthentic);
-        };
+        }
         // Between the check and here another thread may have accepted the same number: this is the one that decides.
-        let accepted = lock(window).accept(number).ok_or(OpenFailure::Replay)?;
-        Ok((text, accepted))
+        let (accepted, raised) = self.accept_run(lane, header.counter.number(), 1);
+        let text = text_of(datagram).filter(|_| accepted == 1).ok_or(OpenFailure::Replay)?;
+        Ok((text, if raised { Accepted::RaisedTop } else { Accepted::Behind }))
+    }
+
+    /// Which of 64 records in a row, the first of that lane and number, may be worth opening: bit `k` is that of number
+    /// `first + k`.
+    pub fn would_accept_run(&self, lane: usize, first: u64) -> u64 {
+        self.windows.get(lane).map_or(0, |window| lock(window).would_accept_run(first))
+    }
+
+    /// Decrypts a whole datagram in place; false, and counted, if it is not authentic. No plaintext of it may be used before
+    /// its number was accepted: [`Self::accept_run`].
+    pub fn unseal(&self, header: DataHeader, datagram: &mut [u8]) -> bool {
+        let sealed = datagram.get_mut(DATA_HEADER_BYTES..).unwrap_or_default();
+        let is_authentic = self.key.open(header.counter.nonce(), &header.to_bytes(), sealed).is_some();
+        if !is_authentic {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        }
+        is_authentic
+    }
+
+    /// Marks the numbers of records that were authentic. Returns which of them are accepted, each number once, and whether
+    /// one raised the top of the window.
+    pub fn accept_run(&self, lane: usize, first: u64, authentic: u64) -> (u64, bool) {
+        self.windows.get(lane).map_or((0, false), |window| lock(window).accept_run(first, authentic))
     }
 
     /// Records that did not open under this key.
@@ -281,6 +329,12 @@ impl OpenEpoch {
     }
 }
 
+/// Where the plaintext lies in a datagram that was opened in place.
+pub fn text_of(datagram: &mut [u8]) -> Option<&mut [u8]> {
+    let end = datagram.len().checked_sub(TAG_BYTES)?;
+    datagram.get_mut(DATA_HEADER_BYTES..end)
+}
+
 /// A thread that panicked while holding a window left it whole: every step of the window is complete by itself.
 fn lock(window: &Mutex<ReplayWindow>) -> std::sync::MutexGuard<'_, ReplayWindow> {
     window.lock().unwrap_or_else(PoisonError::into_inner)
@@ -299,12 +353,14 @@ mod tests {
     }
 
     fn seal_epoch(cipher: Cipher, inner_mtu: u16) -> SealEpoch {
-        SealEpoch::new(tag(), index(), &Secret::take(&mut [1; 32]), cipher, AeadBackend::AwsLc, inner_mtu)
+        let terms = RecordTerms { cipher, inner_mtu, features: 0 };
+        SealEpoch::new(tag(), index(), &Secret::take(&mut [1; 32]), AeadBackend::AwsLc, terms)
     }
 
     fn open_epoch() -> OpenEpoch {
         let key = Secret::take(&mut [1; 32]);
-        OpenEpoch::new(tag(), index(), &key, Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, 1420)
+        let terms = RecordTerms { cipher: Cipher::ChaCha20Poly1305, inner_mtu: 1420, features: 0 };
+        OpenEpoch::new(tag(), index(), &key, AeadBackend::AwsLc, terms)
     }
 
     fn datagram(epoch: &SealEpoch, lane: u8) -> (DataHeader, Vec<u8>) {
@@ -394,7 +450,6 @@ mod tests {
         assert_eq!((&*text, accepted), (&[9; 32][..], Accepted::RaisedTop));
         assert_eq!(open.open(header, &mut good.clone()), Err(OpenFailure::Replay));
         assert_eq!(open.failed_opens(), 1, "a replay is no forgery");
-        assert_eq!(seal.sealed_bytes(), 32);
     }
 
     #[test]

@@ -176,6 +176,7 @@ impl<F> Keyring<F> {
 mod tests {
     use super::*;
     use crate::crypto::aead::AeadBackend;
+    use crate::session::epoch::RecordTerms;
     use crate::types::id::PeerId;
     use crate::types::policy::Cipher;
     use crate::types::secret::Secret;
@@ -191,8 +192,9 @@ mod tests {
     fn epoch(tag: EpochTag, now: Instant) -> KeptEpoch<()> {
         let index = SessionIndex::new(tag.session * 1000 + tag.number + 1).unwrap();
         let (cipher, backend, key) = (Cipher::ChaCha20Poly1305, AeadBackend::AwsLc, Secret::take(&mut [1; 32]));
-        let open = Arc::new(OpenEpoch::new(tag, index, &key, cipher, backend, 1420));
-        let seal = Arc::new(SealEpoch::new(tag, index, &key, cipher, backend, 1420));
+        let terms = RecordTerms { cipher, inner_mtu: 1420, features: 0 };
+        let open = Arc::new(OpenEpoch::new(tag, index, &key, backend, terms));
+        let seal = Arc::new(SealEpoch::new(tag, index, &key, backend, terms));
         KeptEpoch::new(index, open, seal, now, now + Duration::from_secs(180), ())
     }
 

@@ -55,6 +55,39 @@ impl ReplayWindow {
         Some(if raised { Accepted::RaisedTop } else { Accepted::Behind })
     }
 
+    /// Which of the 64 numbers from `first` on could be accepted: bit `k` stands for `first + k`. It changes nothing.
+    pub fn would_accept_run(&self, first: u64) -> u64 {
+        let fresh = at_least(first, self.next);
+        fresh | self.unseen(first)
+    }
+
+    /// Marks the numbers `first + k` whose bit `k` is set, in one step. Returns those that were accepted, and whether one of
+    /// them is the greatest so far. The same as [`Self::accept`] for each, the greatest first.
+    pub fn accept_run(&mut self, first: u64, wanted: u64) -> (u64, bool) {
+        let Some(highest) = wanted.checked_ilog2() else { return (0, false) };
+        let greatest = first.saturating_add(u64::from(highest));
+        let raised = greatest >= self.next;
+        if raised {
+            self.advance_to(greatest);
+        }
+        let accepted = wanted & self.unseen(first);
+        let (low, high) = split(first, accepted);
+        for (number, bits) in [(first, low), (first.saturating_add(WORD_BITS), high)] {
+            if let Some(place) = self.ring.get_mut(word(number)) {
+                *place |= bits;
+            }
+        }
+        (accepted, raised)
+    }
+
+    /// Which of the 64 numbers from `first` on are within the window, below `next` and not marked.
+    fn unseen(&self, first: u64) -> u64 {
+        let Some(top) = self.next.checked_sub(1) else { return 0 };
+        let is_kept = at_least(first, top.saturating_sub(REPLAY_BITS_USABLE)) & !at_least(first, self.next);
+        let at = |number: u64| self.ring.get(word(number)).copied().unwrap_or(0);
+        is_kept & !join(first, at(first), at(first.saturating_add(WORD_BITS)))
+    }
+
     /// Clears the words that the window slides over, at most the whole ring.
     fn advance_to(&mut self, number: u64) {
         // With nothing accepted yet every word is clear already, the first one too.
@@ -73,6 +106,24 @@ impl Default for ReplayWindow {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// Of the 64 numbers from `first` on those that are not below `least`.
+fn at_least(first: u64, least: u64) -> u64 {
+    let below = u32::try_from(least.saturating_sub(first)).unwrap_or(u32::MAX);
+    u64::MAX.checked_shl(below).unwrap_or(0)
+}
+
+/// A run that begins at `first` as bits of the word of `first` and of the next one.
+fn split(first: u64, run: u64) -> (u64, u64) {
+    let shift = (first % WORD_BITS) as u32;
+    (run << shift, run.checked_shr(64 - shift).unwrap_or(0))
+}
+
+/// The inverse of [`split`]: bits of two neighbouring words as a run that begins at `first`.
+fn join(first: u64, low: u64, high: u64) -> u64 {
+    let shift = (first % WORD_BITS) as u32;
+    low >> shift | high.checked_shl(64 - shift).unwrap_or(0)
 }
 
 fn word(number: u64) -> usize {

@@ -21,6 +21,16 @@ pub enum Family {
     V6,
 }
 
+impl Family {
+    /// Bytes of its header without options or extension headers.
+    pub fn header_bytes(self) -> usize {
+        match self {
+            Self::V4 => IPV4_HEADER_BYTES,
+            Self::V6 => IPV6_HEADER_BYTES,
+        }
+    }
+}
+
 /// The protocol above IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
@@ -70,21 +80,33 @@ impl Layers {
             first if first >> 4 == 6 => (Family::V6, ipv6_protocol(packet)?),
             _ => return None,
         };
-        let ip_bytes = match family {
-            Family::V4 => IPV4_HEADER_BYTES,
-            Family::V6 => IPV6_HEADER_BYTES,
-        };
+        let ip_bytes = family.header_bytes();
         let above = packet.get(ip_bytes..)?;
-        let (transport, own_bytes) = match protocol {
-            6 => (Transport::Tcp, usize::from(above.get(12)? >> 4) * 4),
-            17 => (Transport::Udp, UDP_HEADER_BYTES),
+        let transport = match protocol {
+            6 => Transport::Tcp,
+            17 => Transport::Udp,
             _ => return None,
         };
+        let own_bytes = own_bytes(transport, above)?;
         let fits = match transport {
-            Transport::Tcp => own_bytes >= TCP_HEADER_BYTES && own_bytes <= above.len(),
+            Transport::Tcp => own_bytes <= above.len(),
             Transport::Udp => usize::from(u16_at(above, 4)?) == above.len() && above.len() >= own_bytes,
         };
         fits.then_some(Self { family, transport, ip_bytes, header_bytes: ip_bytes + own_bytes })
+    }
+
+    /// Headers of which the transport header begins at `start`: for a packet with IP options or extension headers, of which
+    /// the kernel says so. `None` if they do not lie within the packet.
+    pub fn beginning_at(packet: &[u8], start: usize, transport: Transport) -> Option<Self> {
+        let family = match packet.first()? >> 4 {
+            4 => Family::V4,
+            6 => Family::V6,
+            _ => return None,
+        };
+        let above = packet.get(start..)?;
+        let own_bytes = own_bytes(transport, above)?;
+        let fits = start >= family.header_bytes() && own_bytes <= above.len();
+        fits.then_some(Self { family, transport, ip_bytes: start, header_bytes: start + own_bytes })
     }
 
     /// Where the transport checksum lies, from the start of the packet.
@@ -98,6 +120,14 @@ impl Layers {
             Family::V4 => 12..20,
             Family::V6 => 8..40,
         }
+    }
+}
+
+/// Bytes of the transport header; `None` if it states fewer than the shortest.
+fn own_bytes(transport: Transport, above: &[u8]) -> Option<usize> {
+    match transport {
+        Transport::Tcp => Some(usize::from(above.get(12)? >> 4) * 4).filter(|bytes| *bytes >= TCP_HEADER_BYTES),
+        Transport::Udp => Some(UDP_HEADER_BYTES),
     }
 }
 

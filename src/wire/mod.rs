@@ -1,7 +1,8 @@
 //! F1, formats: bytes from the network become values that cannot be wrong, or a [`field::Malformed`].
 //!
 //! `handshake` reads a datagram of types 1 to 6, `bodies` the whole message, `terms`, `slots` and `status` what is
-//! sealed in it. `ip`, `layers`, `ecn` and `checksum` look at inner packets, `icmp` answers one that does not fit.
+//! sealed in it. `ip`, `layers`, `ecn` and `checksum` look at inner packets, `vnet` at what the kernel left to be done to
+//! them, `icmp` answers one that does not fit.
 
 pub mod bodies;
 pub mod checksum;
@@ -16,3 +17,4 @@ pub mod slots;
 pub mod status;
 pub mod terms;
 pub mod transport;
+pub mod vnet;

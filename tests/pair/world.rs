@@ -9,9 +9,10 @@ use std::time::Duration;
 use plait::crypto::aead::AeadBackend;
 use plait::crypto::entropy::Hedge;
 use plait::crypto::kem::default_backend;
-use plait::dataplane::open::{Opened, open_datagram};
+use plait::dataplane::open::Arrival;
+use plait::dataplane::pack::View;
 use plait::dataplane::report::PumpEvent;
-use plait::dataplane::seal::{Sent, seal_packet};
+use plait::dataplane::single::{open_one, seal_one};
 use plait::dataplane::snapshot::{Endpoint, Snapshot};
 use plait::engine::Engine;
 use plait::engine::output::{Command, Event, EventKind, Now, Output, State, StateFile};
@@ -20,6 +21,7 @@ use plait::engine::status::PeerStatus;
 use plait::identity::Identity;
 use plait::keys::request::{KeyDelivery, KeyRequest, KeyRequestKind};
 use plait::types::id::SourceId;
+use plait::types::offload::OffloadSet;
 use plait::types::policy::Suite;
 use plait::types::random::Entropy;
 use plait::types::secret::{Secret, SecretBytes};
@@ -316,15 +318,14 @@ impl World {
         packet[12..16].copy_from_slice(&[10, 99, side as u8, 1]);
         packet[16..20].copy_from_slice(&[10, 99, 1 - side as u8, 1]);
         packet[36..40].copy_from_slice(&number.to_be_bytes());
-        let mut out = Vec::new();
         let mut events = Vec::new();
-        let now = self.clock();
-        let sent = seal_packet(snapshot, now.at, 1, &packet, &mut out, &mut |event| {
+        let view = View { snapshot, now: self.clock().at, offloads: OffloadSet::ALL };
+        let sealed = seal_one(view, 1, &packet, &mut |event| {
             events.push(event);
             true
         });
-        if let Sent::Transmit { to, .. } = sent {
-            self.transmit(side, to, out);
+        if let Some((destination, datagram)) = sealed {
+            self.transmit(side, destination.to, datagram);
         }
         self.tell_engine(side, events);
     }
@@ -343,12 +344,12 @@ impl World {
     fn arrive(&mut self, to: Side, from: SocketAddr, mut bytes: Vec<u8>) {
         let Some(snapshot) = self.nodes[to].snapshot.clone() else { return };
         let mut events = Vec::new();
-        let now = self.clock();
-        let opened = open_datagram(&snapshot, now.at, from, None, &mut bytes, &mut |event| {
+        let arrival = Arrival { now: self.clock().at, from, local: None, stride: 0, tos: 0 };
+        let opened = open_one(&snapshot, arrival, &mut bytes, &mut |event| {
             events.push(event);
             true
         });
-        if let Opened::Deliver { packet, .. } = opened {
+        for (_, packet) in opened {
             let number = u32::from_be_bytes(packet[36..40].try_into().unwrap());
             self.nodes[to].delivered.push(number);
         }

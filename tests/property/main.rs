@@ -26,12 +26,14 @@ mod kme;
 #[path = "../handshake/pair.rs"]
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;
+mod path;
 mod ratchet;
 mod ratchet_model;
 mod records;
 mod replay;
 mod routes;
 mod segments;
+mod supers;
 mod wire;
 #[path = "../pair/world.rs"]
 #[expect(dead_code, reason = "the tests of single rules look at more of it")]

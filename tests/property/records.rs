@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use plait::crypto::aead::AeadBackend;
-use plait::dataplane::open::{Opened, open_datagram};
+use plait::dataplane::open::Arrival;
+use plait::dataplane::pack::View;
 use plait::dataplane::routes::Routes;
-use plait::dataplane::seal::{Sent, seal_packet, write_record};
+use plait::dataplane::seal::write_record;
+use plait::dataplane::single::{open_one, seal_one};
 use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use plait::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use plait::types::id::{PeerId, SessionIndex};
+use plait::types::offload::OffloadSet;
 use plait::types::policy::Cipher;
 use plait::types::secret::Secret;
 use plait::types::time::Instant;
@@ -33,8 +36,9 @@ fn tag() -> EpochTag {
 /// Both ends of one epoch of peer 0, who owns 10.0.0.0/9 and fd00::/16.
 fn world(cipher: Cipher, inner_mtu: u16) -> Snapshot {
     let (key, index) = (Secret::take(&mut [9; 32]), SessionIndex::new(INDEX).unwrap());
-    let seal = SealEpoch::new(tag(), index, &key, cipher, AeadBackend::AwsLc, inner_mtu);
-    let open = OpenEpoch::new(tag(), index, &key, cipher, AeadBackend::AwsLc, inner_mtu);
+    let terms = RecordTerms { cipher, inner_mtu, features: 0 };
+    let seal = SealEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
+    let open = OpenEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
     let peer = PeerView {
         endpoint: Some(Endpoint { to: peer_address(), from: None }),
         sealing: Some(Sealing { epoch: Arc::new(seal), until: Instant::FAR_FUTURE }),
@@ -69,17 +73,14 @@ fn packet(v6: bool, length: u16) -> Vec<u8> {
 }
 
 fn seal(world: &Snapshot, packet: &[u8]) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    let sent = seal_packet(world, NOW, 1, packet, &mut out, &mut |_| true);
-    matches!(sent, Sent::Transmit { .. }).then_some(out)
+    let view = View { snapshot: world, now: NOW, offloads: OffloadSet::ALL };
+    seal_one(view, 1, packet, &mut |_| true).map(|(_, datagram)| datagram)
 }
 
 fn open(world: &Snapshot, datagram: &[u8]) -> Option<Vec<u8>> {
     let mut datagram = datagram.to_vec();
-    match open_datagram(world, NOW, peer_address(), None, &mut datagram, &mut |_| true) {
-        Opened::Deliver { packet, .. } => Some(packet.to_vec()),
-        Opened::Nothing => None,
-    }
+    let arrival = Arrival { now: NOW, from: peer_address(), local: None, stride: 0, tos: 0 };
+    open_one(world, arrival, &mut datagram, &mut |_| true).pop().map(|(_, packet)| packet)
 }
 
 #[test]

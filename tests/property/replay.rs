@@ -44,4 +44,23 @@ proptest! {
             }
         }
     }
+
+    #[test]
+    fn a_run_is_marked_as_its_numbers_one_by_one_would_be(
+        numbers in numbers(), runs in vec((any::<u64>(), any::<u64>(), any::<bool>()), 400)
+    ) {
+        let (mut window, mut single) = (ReplayWindow::new(), ReplayWindow::new());
+        for (first, (one, other, dense)) in numbers.into_iter().zip(runs) {
+            let wanted = if dense { one | other } else { one & other };
+            let could = window.would_accept_run(first);
+            for at in 0..64 {
+                prop_assert_eq!(could >> at & 1 == 1, single.would_accept(first + at), "{} + {}", first, at);
+            }
+            let top_first = (0..64_u64).rev().filter(|at| wanted >> at & 1 == 1);
+            let marked: Vec<_> = top_first.map(|at| (at, single.accept(first + at))).collect();
+            let raised = marked.iter().any(|(_, accepted)| *accepted == Some(Accepted::RaisedTop));
+            let accepted = marked.iter().filter(|(_, a)| a.is_some()).fold(0_u64, |bits, (at, _)| bits | 1 << at);
+            prop_assert_eq!(window.accept_run(first, wanted), (accepted, raised), "{} {:064b}", first, wanted);
+        }
+    }
 }

@@ -16,8 +16,9 @@ use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapsho
 use plait::io::clock::Clock;
 use plait::io::tun::Tun;
 use plait::io::udp::UdpSocket;
-use plait::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use plait::types::id::{PeerId, SessionIndex};
+use plait::types::offload::{OffloadSet, Offloads};
 use plait::types::policy::Cipher;
 use plait::types::secret::Secret;
 use plait::types::time::Instant;
@@ -30,8 +31,9 @@ fn snapshot(own: u8, theirs: u8, to: &UdpSocket) -> Arc<ArcSwap<Snapshot>> {
     let (tag, cipher) = (EpochTag { peer: PeerId(0), session: 0, number: 0 }, Cipher::ChaCha20Poly1305);
     let key = |end: u8| (SessionIndex::new(end.into()).unwrap(), Secret::take(&mut [end; 32]));
     let ((send, send_key), (receive, receive_key)) = (key(theirs), key(own));
-    let seal = SealEpoch::new(tag, send, &send_key, cipher, AeadBackend::AwsLc, 1420);
-    let open = OpenEpoch::new(tag, receive, &receive_key, cipher, AeadBackend::AwsLc, 1420);
+    let terms = RecordTerms { cipher, inner_mtu: 1420, features: 0 };
+    let seal = SealEpoch::new(tag, send, &send_key, AeadBackend::AwsLc, terms);
+    let open = OpenEpoch::new(tag, receive, &receive_key, AeadBackend::AwsLc, terms);
     let address = (IpAddr::from([127, 0, 0, 1]), to.local_address().unwrap().port());
     let peer = PeerView {
         endpoint: Some(Endpoint { to: address.into(), from: None }),
@@ -51,8 +53,9 @@ fn snapshot(own: u8, theirs: u8, to: &UdpSocket) -> Arc<ArcSwap<Snapshot>> {
 
 fn start(tun: &Tun, udp: &Arc<UdpSocket>, snapshot: &Arc<ArcSwap<Snapshot>>) -> (Pumps, PumpOutlet) {
     let clock = Clock::start();
-    let pair = PumpPair { tun: Arc::clone(&tun.queues[0]), udp: Arc::clone(udp) };
-    Pumps::start(vec![pair], Arc::clone(snapshot), Arc::new(move || clock.now())).unwrap()
+    let pair = PumpPair { tun: Arc::clone(&tun.queues[0]), udp: Arc::clone(udp) as _ };
+    let offloads = Arc::new(Offloads::new(OffloadSet::ALL));
+    Pumps::start(vec![pair], Arc::clone(snapshot), Arc::new(move || clock.now()), &offloads).unwrap()
 }
 
 fn loopback() -> Arc<UdpSocket> {

@@ -2,7 +2,7 @@
 
 use plait::crypto::aead::AeadBackend;
 use plait::dataplane::seal::write_record;
-use plait::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use plait::session::replay::ReplayWindow;
 use plait::types::id::{PeerId, SessionIndex};
 use plait::types::policy::Cipher;
@@ -29,16 +29,20 @@ fn index(case: &Value) -> SessionIndex {
     SessionIndex::new(u32::from_be_bytes(array(&case["receiver_index"]))).unwrap()
 }
 
+fn terms(case: &Value) -> RecordTerms {
+    RecordTerms { cipher: cipher(case), inner_mtu: inner_mtu(case), features: 0 }
+}
+
 fn inner_mtu(case: &Value) -> u16 {
     case["inner_mtu"].as_u64().map_or(1420, |mtu| mtu as u16)
 }
 
 fn seal_epoch(case: &Value, backend: AeadBackend) -> SealEpoch {
-    SealEpoch::new(TAG, index(case), &Secret::take(&mut array(&case["key"])), cipher(case), backend, inner_mtu(case))
+    SealEpoch::new(TAG, index(case), &Secret::take(&mut array(&case["key"])), backend, terms(case))
 }
 
 fn open_epoch(case: &Value, backend: AeadBackend) -> OpenEpoch {
-    OpenEpoch::new(TAG, index(case), &Secret::take(&mut array(&case["key"])), cipher(case), backend, inner_mtu(case))
+    OpenEpoch::new(TAG, index(case), &Secret::take(&mut array(&case["key"])), backend, terms(case))
 }
 
 /// Opens a datagram as the packet threads do: the index must be that of the epoch.

@@ -1,10 +1,14 @@
 //! The packet threads: for each TUN queue one that seals and one that opens, plain and blocking, never through tokio.
 //!
-//! Out: read TUN -> `seal_packet` -> send. In: receive -> `open_datagram` -> write TUN. Each packet takes the snapshot
-//! afresh by one atomic load, so a rekey stops nothing and a deadline holds even if the control side stands still. A
-//! thread reads until there is nothing left and only then waits, in poll(2), for more or for the order to stop.
+//! Out: read TUN -> `pack` -> send a train. In: receive trains -> `open_train` -> write TUN. Each frame and each burst of
+//! trains takes the snapshot afresh by one atomic load, so a rekey stops nothing and a deadline holds even if the control
+//! side stands still. A thread reads until there is nothing left and only then waits, in poll(2), for more or for the
+//! order to stop. What the kernel refuses to do is done here instead, and not asked of it again.
 
+mod deliver;
+mod opener;
 mod outlet;
+mod sealer;
 mod worker;
 
 use std::io;
@@ -18,17 +22,20 @@ pub use worker::Clock;
 
 use crate::dataplane::snapshot::Snapshot;
 use crate::io::tun::TunQueue;
-use crate::io::udp::UdpSocket;
+use crate::io::udp::DatagramSocket;
 use crate::io::wait::{StopOrder, stop_pair};
 use crate::types::limits::LANES;
-use worker::{Opener, Sealer, Shared};
+use crate::types::offload::Offloads;
+use opener::Opener;
+use sealer::Sealer;
+use worker::Shared;
 
 /// A TUN queue and the socket that its packets leave by and come in by. A flow never changes its pair.
 pub struct PumpPair {
     /// The queue.
     pub tun: Arc<dyn TunQueue>,
     /// The socket.
-    pub udp: Arc<UdpSocket>,
+    pub udp: Arc<dyn DatagramSocket>,
 }
 
 /// The running packet threads. Dropping them stops them as well, without waiting.
@@ -46,6 +53,7 @@ impl Pumps {
         pairs: Vec<PumpPair>,
         snapshot: Arc<ArcSwap<Snapshot>>,
         clock: Clock,
+        offloads: &Arc<Offloads>,
     ) -> io::Result<(Self, PumpOutlet)> {
         if pairs.len() >= LANES {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "at most 7 TUN queues: one lane each"));
@@ -59,6 +67,7 @@ impl Pumps {
                 udp,
                 snapshot: Arc::clone(&snapshot),
                 clock: Arc::clone(&clock),
+                offloads: Arc::clone(offloads),
                 stop: listener.clone(),
                 inlet: inlet.clone(),
             };

@@ -16,8 +16,9 @@ use crate::dataplane::routes::Routes;
 use crate::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
 use crate::io::tun::TunQueue;
 use crate::io::udp::UdpSocket;
-use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
+use crate::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use crate::types::id::{PeerId, SessionIndex};
+use crate::types::offload::{OffloadSet, Offloads};
 use crate::types::policy::Cipher;
 use crate::types::secret::Secret;
 use crate::types::time::Instant;
@@ -70,8 +71,9 @@ fn world(fails_with: Option<i32>) -> World {
     let udp = Arc::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
     let (tag, index) = (EpochTag { peer: PeerId(0), session: 0, number: 0 }, SessionIndex::new(1).unwrap());
     let (key, cipher) = (Secret::take(&mut [3; 32]), Cipher::ChaCha20Poly1305);
-    let seal = Arc::new(SealEpoch::new(tag, index, &key, cipher, AeadBackend::AwsLc, 1420));
-    let open = Arc::new(OpenEpoch::new(tag, index, &key, cipher, AeadBackend::AwsLc, 1420));
+    let terms = RecordTerms { cipher, inner_mtu: 1420, features: 0 };
+    let seal = Arc::new(SealEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms));
+    let open = Arc::new(OpenEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms));
     let until = Instant::FAR_FUTURE;
     let peer = PeerView {
         endpoint: Some(Endpoint { to: udp.local_address().unwrap(), from: None }),
@@ -91,8 +93,12 @@ fn world(fails_with: Option<i32>) -> World {
 }
 
 fn start(world: &World) -> (Pumps, PumpOutlet) {
-    let pair = PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) };
-    Pumps::start(vec![pair], Arc::clone(&world.snapshot), Arc::new(|| Instant::from_nanos(1))).unwrap()
+    let pair = PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) as _ };
+    Pumps::start(vec![pair], Arc::clone(&world.snapshot), Arc::new(|| Instant::from_nanos(1)), &all()).unwrap()
+}
+
+fn all() -> Arc<Offloads> {
+    Arc::new(Offloads::new(OffloadSet::ALL))
 }
 
 fn packet(content: u8) -> Vec<u8> {
@@ -204,10 +210,10 @@ fn dropping_the_pumps_stops_them() {
 #[test]
 fn there_are_no_more_pairs_than_lanes() {
     let world = world(None);
-    let pair = || PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) };
+    let pair = || PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) as _ };
     let pairs = |count| (0..count).map(|_| pair()).collect();
     let clock: super::Clock = Arc::new(|| Instant::ZERO);
-    assert!(Pumps::start(pairs(8), Arc::clone(&world.snapshot), Arc::clone(&clock)).is_err());
-    let (pumps, _outlet) = Pumps::start(pairs(7), Arc::clone(&world.snapshot), clock).unwrap();
+    assert!(Pumps::start(pairs(8), Arc::clone(&world.snapshot), Arc::clone(&clock), &all()).is_err());
+    let (pumps, _outlet) = Pumps::start(pairs(7), Arc::clone(&world.snapshot), clock, &all()).unwrap();
     pumps.stop();
 }

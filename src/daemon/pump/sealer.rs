@@ -1,0 +1,140 @@
+//! From the TUN queue to the socket: bursts of frames become trains of datagrams.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use super::worker::{Failures, Shared, is_refusal};
+use crate::dataplane::frame::Frame;
+use crate::dataplane::pack::{Cursor, Packer, Step, View};
+use crate::dataplane::train::Destination;
+use crate::io::tun::is_gone;
+use crate::io::wait::Woken;
+use crate::types::offload::Offload;
+use crate::wire::vnet::VNET_HEADER_BYTES;
+
+/// Bytes of the longest frame: the length field of IP has 16 bits.
+const FRAME_BYTES_MAX: usize = VNET_HEADER_BYTES + 65_535;
+/// Frames of a burst: after so many what waits for companions leaves, even if there is more to read.
+const BURST_FRAMES_MAX: usize = 64;
+
+/// The sealing thread of a pair.
+pub(super) struct Sealer {
+    shared: Shared,
+    packer: Packer,
+    frame: Vec<u8>,
+}
+
+impl Sealer {
+    pub(super) fn new(shared: Shared, lane: u8) -> Self {
+        Self { shared, packer: Packer::new(lane), frame: vec![0; FRAME_BYTES_MAX] }
+    }
+
+    /// Until the order to stop (`Ok`), or until the TUN queue fails for good.
+    pub(super) fn run(&mut self) -> io::Result<()> {
+        let mut failures = Failures::default();
+        while !self.shared.stop.is_given() {
+            let ended = self.burst(&mut failures)?;
+            self.close()?;
+            match ended {
+                Some(error) if is_gone(&error) => return Err(error),
+                Some(error) => self.shared.wait(self.shared.tun.as_fd(), error, &mut failures)?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What can be read at once, up to a bound. Returns the error that ended it.
+    fn burst(&mut self, failures: &mut Failures) -> io::Result<Option<io::Error>> {
+        for _ in 0..BURST_FRAMES_MAX {
+            match self.shared.tun.read(&mut self.frame) {
+                Ok(length) => {
+                    failures.none();
+                    self.carry(length)?;
+                }
+                Err(error) => return Ok(Some(error)),
+            }
+        }
+        Ok(None)
+    }
+
+    /// One frame.
+    fn carry(&mut self, length: usize) -> io::Result<()> {
+        let Self { shared, packer, frame } = self;
+        let bytes = frame.get(..length).unwrap_or_default();
+        let Ok(frame) = Frame::parse(bytes, shared.tun.has_vnet_header()) else {
+            shared.snapshot.load().unclaimed.not_ip.add(1);
+            return Ok(());
+        };
+        let mut cursor = Cursor::new(frame);
+        while shared.step(|view, report| packer.pack(view, &mut cursor, report)) == Step::Send {
+            shared.send(packer)?;
+        }
+        Ok(())
+    }
+
+    /// The end of a burst: nothing waits any longer.
+    fn close(&mut self) -> io::Result<()> {
+        let Self { shared, packer, .. } = self;
+        while shared.step(|view, report| packer.close(view, report)) == Step::Send {
+            shared.send(packer)?;
+        }
+        shared.send(packer)
+    }
+}
+
+impl Shared {
+    /// One step with the newest keys. They are not held while anything waits: the engine erases them in between.
+    fn step(&self, work: impl FnOnce(View<'_>, crate::dataplane::report::Report<'_>) -> Step) -> Step {
+        let snapshot = self.snapshot.load();
+        let view = View { snapshot: &snapshot, now: (self.clock)(), offloads: self.offloads.set() };
+        work(view, &mut |event| self.inlet.offer(event))
+    }
+
+    /// Sends the train and empties it. Waits while the send buffer is full: the packets behind it wait in the TUN queue,
+    /// which has a bound.
+    fn send(&self, packer: &mut Packer) -> io::Result<()> {
+        let train = packer.train();
+        let Some(destination) = train.destination() else { return Ok(()) };
+        match self.send_whole(train.bytes(), train.stride(), destination) {
+            Err(error) if train.count() > 1 && is_refusal(&error) => {
+                self.send_singly(train.bytes(), train.stride(), destination, &error);
+            }
+            Err(_) => self.count_unsent(destination, train.count()),
+            Ok(()) => {}
+        }
+        train.clear();
+        Ok(())
+    }
+
+    fn send_whole(&self, bytes: &[u8], stride: usize, Destination { to, tos, .. }: Destination) -> io::Result<()> {
+        loop {
+            match self.udp.send_train(bytes, stride, tos, to) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if self.stop.wait_writable(self.udp.as_fd())? != Woken::Ready {
+                        return Err(error);
+                    }
+                }
+                sent => return sent,
+            }
+        }
+    }
+
+    /// A train that was refused, one by one. If that works, trains are what the kernel cannot do.
+    fn send_singly(&self, bytes: &[u8], stride: usize, destination: Destination, refused: &io::Error) {
+        let datagrams = bytes.chunks(stride.max(1));
+        let count = datagrams.len();
+        let unsent = datagrams.filter(|one| self.send_whole(one, one.len(), destination).is_err()).count();
+        self.count_unsent(destination, unsent);
+        if unsent < count {
+            self.give_up(Offload::Gso, refused);
+        }
+    }
+
+    /// No route, no memory, a firewall: the network may come back, and the peer sees lost packets.
+    fn count_unsent(&self, destination: Destination, count: usize) {
+        if let Some(peer) = self.snapshot.load().peer(destination.peer).filter(|_| count > 0) {
+            peer.traffic.drops.send.add(count as u64);
+        }
+    }
+}
