@@ -162,8 +162,11 @@ async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailu
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
     let tun = tun::open(&interface.name, interface.backend, interface.offload, 1).map_err(|error| {
-        let denied = matches!(error, tun::OpenError::NotPermitted(_));
-        let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
+        let kind = match error {
+            tun::OpenError::NotPermitted(_) => FailureKind::Permission,
+            tun::OpenError::NotBuiltIn => FailureKind::Configuration,
+            tun::OpenError::NoDevice | tun::OpenError::InUse(_) | tun::OpenError::Other(..) => FailureKind::Other,
+        };
         RunFailure { text: error.to_string(), kind }
     })?;
     let steps = plan.steps_from(&InterfacePlan::default());
