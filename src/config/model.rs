@@ -44,6 +44,8 @@ pub struct Interface {
     pub backend: Backend,
     /// Kinds of help from the kernel that may be used.
     pub offload: OffloadSet,
+    /// TUN queues, each with its socket and its lane: 1..=7.
+    pub queues: usize,
 }
 
 /// A file named by the configuration, as written, with the place to report.

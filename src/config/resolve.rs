@@ -15,7 +15,7 @@ use super::reader::Reader;
 use super::sources;
 use super::value::Written;
 use crate::types::limits::{
-    INNER_MTU_MAX, INNER_MTU_MIN, INTERFACE_NAME_CHARS_MAX, KEEPALIVE_MAX, KEEPALIVE_MIN, PEERS_MAX,
+    INNER_MTU_MAX, INNER_MTU_MIN, INTERFACE_NAME_CHARS_MAX, KEEPALIVE_MAX, KEEPALIVE_MIN, LANES, PEERS_MAX,
 };
 use crate::types::policy::{Cipher, RatchetPolicy};
 use crate::types::prefix::Prefix;
@@ -131,11 +131,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
     let backends = [("tun-rs", Backend::TunRs), ("tun-tap", Backend::TunTap)];
     let backend = reader.word("backend", written.backend.as_ref(), &backends).unwrap_or(Backend::TunRs);
     let offload = offload::resolve(reader, written.offload.as_ref(), backend);
-    if let Some(at) = &written.queues
-        && reader.number("queues", Some(at), 1..=8).is_some_and(|queues| queues != 1)
-    {
-        reader.fail(at, "queues: more than one is not in this version; expected 1");
-    }
+    let queues = queues(reader, written.queues.as_ref(), backend);
     if let Some(at) = &written.killswitch
         && reader.switch("killswitch", Some(at)) == Some(true)
     {
@@ -150,6 +146,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
         table,
         backend,
         offload,
+        queues,
     })
 }
 
@@ -217,6 +214,19 @@ fn table(reader: &mut Reader<'_>, value: Option<&Spanned<Written>>) -> RouteTabl
         reader.expected(at, "table", "\"auto\", \"off\" or the number of a routing table", &at.get_ref().to_string());
     }
     found.unwrap_or(RouteTable::Auto)
+}
+
+fn queues(reader: &mut Reader<'_>, value: Option<&Spanned<Written>>, backend: Backend) -> usize {
+    // Each queue seals in a lane of its own, and lane 0 is the control side's.
+    const QUEUES_MAX: i64 = LANES as i64 - 1;
+    let count = reader.number("queues", value, 1..=QUEUES_MAX).unwrap_or(1);
+    if let Some(at) = value
+        && count > 1
+        && backend == Backend::TunTap
+    {
+        reader.fail(at, "queues: backend \"tun-tap\" has one queue only; expected 1");
+    }
+    usize::try_from(count).unwrap_or(1)
 }
 
 /// One peer, still without its policy and sources.

@@ -76,6 +76,15 @@ fn offloads_are_on_unless_switched_off() {
     assert_eq!(shown(&tap).unwrap().interface.offload, without_tso, "what the backend has not is not asked for");
 }
 
+#[test]
+fn queues_are_as_many_as_lanes_are_left() {
+    for queues in 1..=7 {
+        let config = shown(&with("queues  = 1", &format!("queues = {queues}"))).unwrap();
+        assert_eq!(config.interface.queues, queues);
+    }
+    assert_eq!(shown(SHORT).unwrap().interface.queues, 1);
+}
+
 /// What is replaced in `FULL`, by what, and the place and beginning of the error.
 const MISTAKES: &[(&str, &str, &str)] = &[
     (
@@ -150,7 +159,14 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "backend = \"tun-tap\"\noffload = { tso = true, uso = true }",
         "8:19: tso: backend \"tun-tap\" takes single packets only",
     ),
-    ("queues  = 1", "queues  = 2", "9:11: queues: more than one is not in this version"),
+    ("queues  = 1", "queues  = 0", "9:11: queues: expected a number from 1 to 7, came 0"),
+    ("queues  = 1", "queues  = 8", "9:11: queues: expected a number from 1 to 7, came 8"),
+    ("queues  = 1", "queues  = \"auto\"", "9:11: queues: expected a number from 1 to 7, came \"auto\""),
+    (
+        "backend = \"tun-rs\"                        # tun-rs | tun-tap (if built in)\noffload = \"auto\"                          # auto | off\nqueues  = 1",
+        "backend = \"tun-tap\"\noffload = \"auto\"\nqueues  = 2",
+        "9:11: queues: backend \"tun-tap\" has one queue only; expected 1",
+    ),
     ("killswitch = false", "killswitch = true", "10:14: killswitch: true is not in this version"),
     ("type = \"etsi014\"", "type = \"skip\"", "23:8: type: \"skip\" is not in this version; expected \"etsi014\""),
     ("id = 0 ", "id = 6 ", "20:6: id: expected a number from 0 to 5, came 6"),

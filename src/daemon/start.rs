@@ -102,16 +102,19 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let control = ControlSocket::listen(&socket_path(run_dir, &name))
         .map_err(|error| RunFailure::io(socket_path(run_dir, &name).display(), &error))?;
     let listen = loaded.config.interface.listen;
-    let udp = UdpSocket::bind(listen).map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
-    let udp = Arc::new(udp);
+    let sockets = UdpSocket::bind_group(listen, loaded.config.interface.queues)
+        .map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
+    let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
+    // What belongs to no lane comes to the first, and leaves by it.
+    let udp = sockets.first().map(Arc::clone).ok_or_else(|| RunFailure::other("queues: none"))?;
     let (tun, mtu) = interface(&loaded).await?;
     let offloads = Arc::new(Offloads::new(in_use(loaded.config.interface.offload, tun.offloads)));
-    let facts = facts(&loaded, &udp, offloads.set());
+    let facts = facts(&loaded, &udp);
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let pairs = tun.queues.into_iter().map(|tun| PumpPair { tun, udp: Arc::clone(&udp) as _ }).collect();
+    let pairs = tun.queues.into_iter().zip(sockets).map(|(tun, udp)| PumpPair { tun, udp }).collect();
     let read_clock = Arc::new(move || clock.now());
     let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock, &offloads)
         .map_err(|error| RunFailure::io("packet threads", &error))?;
@@ -161,7 +164,7 @@ fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Loc
 async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailure> {
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
-    let tun = tun::open(&interface.name, interface.backend, interface.offload, 1).map_err(|error| {
+    let tun = tun::open(&interface.name, interface.backend, interface.offload, interface.queues).map_err(|error| {
         let kind = match error {
             tun::OpenError::NotPermitted(_) => FailureKind::Permission,
             tun::OpenError::NotBuiltIn => FailureKind::Configuration,
@@ -192,14 +195,14 @@ pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
         .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
 }
 
-fn facts(loaded: &Loaded, udp: &UdpSocket, offload: OffloadSet) -> Facts {
+fn facts(loaded: &Loaded, udp: &UdpSocket) -> Facts {
     let interface = &loaded.config.interface;
     let peers = loaded.config.peers.iter().zip(&loaded.peers);
     Facts {
         interface: interface.name.clone(),
         fingerprint: loaded.me.fp().to_string(),
         listen: udp.local_address().unwrap_or(interface.listen).to_string(),
-        offload,
+        offload: interface.offload,
         suite: loaded.me.suite(),
         policy: policy(&loaded.config.policy),
         peers: peers

@@ -41,6 +41,7 @@ mod mtu;
 mod outages;
 mod peers;
 mod policies;
+mod queues;
 mod ratchet;
 mod rekeys;
 mod restarts;

@@ -1,0 +1,72 @@
+//! Several TUN queues, each with a socket and a lane: nothing is lost or doubled, whatever the other end has.
+
+use crate::capture::Capture;
+use crate::site::strings;
+use crate::topology::{inner4, inner6, outer4, runnable};
+use crate::traffic::{Echo, pings};
+use crate::world::World;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Flows a direction: so many that not all of them fall to one queue.
+const FLOWS: usize = 16;
+
+/// Rekeys every second under many flows; both ends use their lanes, and no others.
+fn carries(queues: [u8; 2]) {
+    let mut world = World::new();
+    world.set_policy("rekey", "\"1s\"");
+    world.a.config.interface.push(format!("queues = {}", queues[0]));
+    world.b.config.interface.push(format!("queues = {}", queues[1]));
+    world.up_hybrid();
+    let capture = Capture::start(&world.net, "wan");
+    let _echoes = ["a", "b"].map(|name| Echo::start(&world.net, name));
+    let net = &world.net;
+    std::thread::scope(|scope| {
+        for flow in 0..FLOWS {
+            for (from, to) in [("a", 2), ("b", 1)] {
+                let inner = if flow % 2 == 0 { inner4(to) } else { inner6(to) };
+                scope.spawn(move || {
+                    let report = pings(net, from, inner, 300, Duration::from_millis(10));
+                    assert_eq!((report.lost(), report.duplicates), (0, 0), "{from} to {inner}, queues {queues:?}");
+                });
+            }
+        }
+    });
+    let sent = capture.stop().datagrams(51900);
+    for (site, queues) in (1..).zip(queues) {
+        let data = sent.iter().filter(|sent| sent.from.ip() == outer4(site) && sent.bytes[0] >= 16);
+        let lanes: BTreeSet<u8> = data.map(|sent| sent.bytes[15]).collect();
+        let of_queues = lanes.iter().filter(|lane| **lane > 0).count();
+        assert!(lanes.iter().all(|lane| *lane <= queues), "site {site} with {queues} queues: lanes {lanes:?}");
+        assert!(of_queues > usize::from(queues > 1), "site {site} with {queues} queues: lanes {lanes:?}");
+    }
+    let (a, b) = world.same_epoch();
+    for status in [a, b] {
+        let drops = status.peer()["drops"].as_object().unwrap().clone();
+        assert!(drops.values().all(|count| *count == 0), "queues {queues:?}: {drops:?}");
+        // Which of them this kernel has is its own affair; each is either in use or given up.
+        let offloads = ["offload", "offload_given_up"].map(|member| strings(&status.json[member])).concat();
+        assert_eq!(BTreeSet::from_iter(offloads), ["bundle", "gro", "gso", "tso", "uso"].map(str::to_owned).into());
+    }
+}
+
+#[test]
+fn two_queues_at_both_ends() {
+    if runnable("two_queues_at_both_ends") {
+        carries([2, 2]);
+    }
+}
+
+#[test]
+fn four_queues_against_one() {
+    if runnable("four_queues_against_one") {
+        carries([4, 1]);
+    }
+}
+
+#[test]
+fn seven_queues_against_four() {
+    if runnable("seven_queues_against_four") {
+        carries([7, 4]);
+    }
+}
