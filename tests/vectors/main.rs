@@ -27,5 +27,6 @@ mod negative;
 #[path = "../handshake/pair.rs"]
 mod pair;
 mod read;
+mod records;
 mod scripted;
 mod symmetric;
