@@ -44,6 +44,16 @@ pub struct Places {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Measure this machine: ciphers, and as root system calls and a tunnel in namespaces
+    #[command(after_help = "Example: plait bench --seconds 5")]
+    Bench {
+        /// How long each figure of the tunnel is measured, 1 to 60; the others a fifth of it
+        #[arg(long, value_name = "NUMBER", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=60))]
+        seconds: u32,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Two sites and two KMEs on this machine, as root: watch keys change, the quantum link cut and repaired
     #[command(after_help = "Example: plait demo")]
     Demo,

@@ -9,6 +9,7 @@ pub mod kme;
 pub mod output;
 
 mod ask;
+mod bench;
 mod check;
 mod completions;
 mod demo;
@@ -44,6 +45,7 @@ fn run(arguments: Arguments) -> Outcome {
         lab::children::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
     }
     match arguments.verb {
+        Verb::Bench { seconds, json } => bench::run(seconds, json),
         Verb::Check { name } => check::run(&name),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),

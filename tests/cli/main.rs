@@ -9,6 +9,7 @@
     reason = "a test fails by panicking, also in its helpers, and runs the product as a process"
 )]
 
+mod bench;
 mod check;
 mod daemon;
 mod keys;

@@ -32,6 +32,7 @@ mod world;
 // The tests.
 mod attacks;
 mod backends;
+mod bench;
 mod demo;
 mod documents;
 mod harness;

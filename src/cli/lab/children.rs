@@ -71,10 +71,26 @@ impl Daemon {
         namespace: &Namespace,
         arguments: &[&str],
     ) -> io::Result<Self> {
+        Self::spawn(name, folder, namespace, plait(folder, arguments)?)
+    }
+
+    /// Starts another program, the first of `words`, with the rest as its arguments; it ends with this process.
+    #[expect(clippy::disallowed_methods, reason = "a program that makes traffic, not a shell")]
+    pub(in crate::cli) fn program(
+        name: &'static str,
+        folder: &Folder,
+        namespace: &Namespace,
+        words: &[&str],
+    ) -> io::Result<Self> {
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM", "--"]).args(words);
+        Self::spawn(name, folder, namespace, command)
+    }
+
+    fn spawn(name: &'static str, folder: &Folder, namespace: &Namespace, mut command: Command) -> io::Result<Self> {
         use std::os::unix::process::CommandExt;
         let log = folder.file(&format!("{name}.log"));
         let file = File::create(&log)?;
-        let mut command = plait(folder, arguments)?;
         command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
         // A group of its own: Ctrl-C reaches the parent only, which ends its children in order.
         command.process_group(0);
@@ -90,6 +106,21 @@ impl Daemon {
         }
     }
 
+    /// How it ended, if it has.
+    pub(in crate::cli) fn ended(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Its process id.
+    pub(in crate::cli) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Everything it said.
+    pub(in crate::cli) fn output(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+
     /// What it is called here.
     pub(in crate::cli) fn name(&self) -> &'static str {
         self.name
@@ -97,7 +128,7 @@ impl Daemon {
 
     /// The last lines of its log.
     pub(in crate::cli) fn log_end(&self) -> String {
-        let text = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let text = self.output();
         let lines: Vec<&str> = text.lines().collect();
         let from = lines.len().saturating_sub(LOG_LINES);
         lines.get(from..).unwrap_or_default().join("\n")

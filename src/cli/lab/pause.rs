@@ -1,6 +1,6 @@
 //! Waiting that a signal ends, and the clock it waits by.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 /// How often a condition is looked at again.
@@ -19,6 +19,14 @@ impl Pause {
     /// Waits end early when `stopped` receives.
     pub(in crate::cli) fn new(stopped: Receiver<()>) -> Self {
         Self { stopped }
+    }
+
+    /// Whether to go on, without waiting.
+    pub(in crate::cli) fn check(&self) -> Result<(), Interrupted> {
+        match self.stopped.try_recv() {
+            Err(TryRecvError::Empty) => Ok(()),
+            Ok(()) | Err(TryRecvError::Disconnected) => Err(Interrupted),
+        }
     }
 
     /// Waits one tick.
