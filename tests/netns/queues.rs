@@ -10,6 +10,7 @@ use std::time::Duration;
 
 /// Flows a direction: so many that not all of them fall to one queue.
 const FLOWS: usize = 16;
+const INTERVAL: Duration = Duration::from_millis(25);
 
 /// Rekeys every second under many flows; both ends use their lanes, and no others.
 fn carries(queues: [u8; 2]) {
@@ -21,17 +22,16 @@ fn carries(queues: [u8; 2]) {
     let capture = Capture::start(&world.net, "wan");
     let _echoes = ["a", "b"].map(|name| Echo::start(&world.net, name));
     let net = &world.net;
-    std::thread::scope(|scope| {
-        for flow in 0..FLOWS {
-            for (from, to) in [("a", 2), ("b", 1)] {
-                let inner = if flow % 2 == 0 { inner4(to) } else { inner6(to) };
-                scope.spawn(move || {
-                    let report = pings(net, from, inner, 300, Duration::from_millis(10));
-                    assert_eq!((report.lost(), report.duplicates), (0, 0), "{from} to {inner}, queues {queues:?}");
-                });
-            }
-        }
+    let flows =
+        (0..FLOWS).flat_map(|flow| [("a", 2), ("b", 1)].map(|(from, to)| (from, [inner4, inner6][flow % 2](to))));
+    let reports: Vec<(usize, usize)> = std::thread::scope(|scope| {
+        let running: Vec<_> =
+            flows.map(|(from, to)| scope.spawn(move || pings(net, from, to, 200, INTERVAL))).collect();
+        running.into_iter().map(|flow| flow.join().unwrap()).map(|report| (report.lost(), report.duplicates)).collect()
     });
+    let drops = [&world.a, &world.b].map(|site| site.status().peer()["drops"].clone());
+    let none = |(lost, duplicates): &(usize, usize)| *lost == 0 && *duplicates == 0;
+    assert!(reports.iter().all(none), "queues {queues:?}: {reports:?}, drops {drops:?}");
     let sent = capture.stop().datagrams(51900);
     for (site, queues) in (1..).zip(queues) {
         let data = sent.iter().filter(|sent| sent.from.ip() == outer4(site) && sent.bytes[0] >= 16);

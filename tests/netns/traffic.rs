@@ -1,6 +1,7 @@
 //! Numbered pings over UDP with exact counts: an echo at one site, a sender at the other, a canary in every packet.
 
 use crate::topology::Net;
+use nix::sys::socket::{setsockopt, sockopt};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -15,6 +16,9 @@ const PORT: u16 = 7007;
 /// A reply later than this after the last ping counts as lost.
 const LATE: Duration = Duration::from_secs(2);
 
+/// Seconds of thousands of pings.
+const ECHO_BUFFER_BYTES: usize = 8 << 20;
+
 /// Answers every datagram at its namespace until it is dropped.
 pub(crate) struct Echo {
     stop: Arc<AtomicBool>,
@@ -28,6 +32,8 @@ impl Echo {
         let stopped = Arc::clone(&stop);
         let socket = net.inside(namespace, || UdpSocket::bind(("::", PORT)).unwrap());
         socket.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        // What waits for an echo on a busy machine is not lost by the tunnel.
+        setsockopt(&socket, sockopt::RcvBufForce, &ECHO_BUFFER_BYTES).unwrap();
         let thread = std::thread::spawn(move || {
             let mut buffer = [0; 2048];
             while !stopped.load(Ordering::Relaxed) {
