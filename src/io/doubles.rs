@@ -24,6 +24,8 @@ pub(crate) struct Call {
     pub(crate) bytes: usize,
     /// A super-packet, or a train of more than one datagram.
     pub(crate) is_joined: bool,
+    /// Flags and kind of segmentation in the header of a frame (Virtio 1.2, 5.1.6); zeros if there is none.
+    pub(crate) header: [u8; 2],
 }
 
 /// The error code that a call fails with; `None`: it is passed on.
@@ -51,9 +53,9 @@ impl Breaker {
         Self { rule, calls: AtomicU64::new(0), broken: AtomicU64::new(0) }
     }
 
-    fn check(&self, bytes: usize, is_joined: bool) -> io::Result<()> {
+    fn check(&self, bytes: usize, is_joined: bool, header: [u8; 2]) -> io::Result<()> {
         let number = self.calls.fetch_add(1, Ordering::Relaxed);
-        let Some(code) = (self.rule)(Call { number, bytes, is_joined }) else { return Ok(()) };
+        let Some(code) = (self.rule)(Call { number, bytes, is_joined, header }) else { return Ok(()) };
         self.broken.fetch_add(1, Ordering::Relaxed);
         Err(io::Error::from_raw_os_error(code))
     }
@@ -87,9 +89,9 @@ impl TunQueue for FaultyQueue {
 
     fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()> {
         let bytes = frame.iter().map(|part| part.len()).sum();
-        let kind = frame.iter().flat_map(|part| part.iter()).nth(1);
-        let is_joined = self.has_vnet_header() && kind.is_some_and(|kind| *kind != 0);
-        self.writes.check(bytes, is_joined)?;
+        let head = frame.first().and_then(|head| head.first_chunk()).copied();
+        let header = head.filter(|_| self.has_vnet_header()).unwrap_or_default();
+        self.writes.check(bytes, header[1] != 0, header)?;
         self.inner.write(frame)
     }
 }
@@ -119,7 +121,7 @@ impl FaultySocket {
 
 impl DatagramSocket for FaultySocket {
     fn send_train(&self, train: &[u8], stride: usize, tos: u8, to: Endpoint) -> io::Result<()> {
-        self.sends.check(train.len(), train.len() > stride)?;
+        self.sends.check(train.len(), train.len() > stride, [0; 2])?;
         self.inner.send_train(train, stride, tos, to)
     }
 
@@ -256,7 +258,7 @@ mod tests {
         for (has_header, expected) in [(true, [None, Some(libc::EIO), None]), (false, [None; 3])] {
             let (local, host) = LocalQueue::pair(has_header).unwrap();
             let queue = FaultyQueue::new(Arc::new(local), joined(libc::EIO));
-            let write = |kind| queue.write(&[IoSlice::new(&[0]), IoSlice::new(&[kind]), IoSlice::new(&[7; 20])]);
+            let write = |kind| queue.write(&[IoSlice::new(&[0, kind]), IoSlice::new(&[7; 20])]);
             assert_eq!([write(0), write(1), write(0)].map(code), expected);
             assert_eq!(queue.broken(), u64::from(has_header));
             let mut frame = [0; 30];
@@ -264,6 +266,11 @@ mod tests {
             host.send(b"in").unwrap();
             assert_eq!((queue.read(&mut frame).unwrap(), &frame[..2]), (2, &b"in"[..]));
         }
+        let (local, _host) = LocalQueue::pair(true).unwrap();
+        let by_header: Rule = Box::new(|call| (call.header == [1, 0]).then_some(libc::EINVAL));
+        let queue = FaultyQueue::new(Arc::new(local), by_header);
+        let write = |flags| queue.write(&[IoSlice::new(&[flags, 0, 0, 0, 0, 0, 0, 0, 0, 0]), IoSlice::new(&[7; 20])]);
+        assert_eq!([write(0), write(1)].map(code), [None, Some(libc::EINVAL)]);
         let (local, _host) = LocalQueue::pair(true).unwrap();
         assert_eq!(code(local.write(&[IoSlice::new(&[0; 9])])), Some(libc::EINVAL));
     }

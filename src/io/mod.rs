@@ -15,6 +15,7 @@ pub mod kme_client;
 pub mod kme_server;
 pub mod lock;
 pub mod pki;
+pub mod refusal;
 pub mod self_test;
 pub mod source;
 pub mod state;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::clock::Clock;
+use super::refusal::is_refusal;
 use super::tun::{Tun, TunQueue};
 use super::udp::{DatagramSocket, UdpSocket};
 use crate::dataplane::snapshot::Endpoint;
@@ -138,11 +139,6 @@ fn writable(queue: &dyn TunQueue, granted: OffloadSet) -> OffloadSet {
     };
     let offloads = [Offload::Tso, Offload::Uso].into_iter();
     offloads.filter(|offload| granted.has(*offload) && refused(*offload)).fold(granted, OffloadSet::without)
-}
-
-/// Whether the kernel says that it cannot do this, and not that now is a bad time.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO | libc::EOPNOTSUPP))
 }
 
 fn write(queue: &dyn TunQueue, probe: Probe) -> io::Result<()> {

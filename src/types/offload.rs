@@ -80,8 +80,9 @@ fn bit(offload: Offload) -> u8 {
 pub struct Offloads([AtomicBool; Offload::ALL.len()]);
 
 impl Offloads {
-    /// All of the set are in use.
+    /// All of the set are in use, USO only together with TSO.
     pub fn new(set: OffloadSet) -> Self {
+        let set = if set.has(Offload::Tso) { set } else { set.without(Offload::Uso) };
         Self(Offload::ALL.map(|offload| AtomicBool::new(set.has(offload))))
     }
 
@@ -90,8 +91,11 @@ impl Offloads {
         self.switch(offload).is_some_and(|switch| switch.load(Ordering::Relaxed))
     }
 
-    /// Uses it no more. True for the first caller only: it writes the log line.
+    /// Uses it no more; TSO takes USO with it. True for the first caller only: it writes the log line.
     pub fn give_up(&self, offload: Offload) -> bool {
+        if offload == Offload::Tso {
+            self.give_up(Offload::Uso);
+        }
         self.switch(offload).is_some_and(|switch| switch.swap(false, Ordering::Relaxed))
     }
 
@@ -138,5 +142,14 @@ mod tests {
         assert!(offloads.give_up(Offload::Gso));
         assert!(!offloads.give_up(Offload::Gso));
         assert_eq!(offloads.set(), OffloadSet::ALL.without(Offload::Uso).without(Offload::Gso));
+    }
+
+    #[test]
+    fn there_is_no_uso_without_tso() {
+        let neither = OffloadSet::ALL.without(Offload::Tso).without(Offload::Uso);
+        let offloads = Offloads::new(OffloadSet::ALL);
+        assert!(offloads.give_up(Offload::Tso));
+        assert_eq!(offloads.set(), neither);
+        assert_eq!(Offloads::new(OffloadSet::ALL.without(Offload::Tso)).set(), neither);
     }
 }

@@ -2,11 +2,12 @@
 
 use std::io::{self, IoSlice};
 
-use super::worker::{Shared, is_refusal};
+use super::worker::Shared;
 use crate::dataplane::frame::finish_checksum;
 use crate::dataplane::join::Deliver;
 use crate::dataplane::segment::Cut;
 use crate::dataplane::snapshot::Snapshot;
+use crate::io::refusal::is_refusal;
 use crate::io::tun::is_gone;
 use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet};
@@ -42,7 +43,7 @@ impl<'s> TunSink<'s> {
     }
 
     /// A packet that the kernel refused, as what the kernel would have made of it. If that works, the offload is what it
-    /// cannot do.
+    /// cannot do; if not, the interface may just be down.
     fn write_complete(&mut self, peer: PeerId, header: VnetHeader, frame: &[IoSlice<'_>], refused: &io::Error) {
         let mut packet: Vec<u8> = frame.iter().skip(1).flat_map(|part| part.iter().copied()).collect();
         let Some(segments) = header.segments else {
@@ -52,7 +53,9 @@ impl<'s> TunSink<'s> {
             return self.write_all(peer, &[packet], Offload::Tso, refused);
         };
         let layers = Layers::of(&packet);
-        let Some(cut) = layers.and_then(|layers| Cut::with_layers(&packet, layers, segments.bytes)) else { return };
+        let Some(cut) = layers.and_then(|layers| Cut::with_layers(&packet, layers, segments.bytes)) else {
+            return self.count_lost(peer, frame.len() - 1);
+        };
         let piece = |index| {
             let mut piece = Vec::with_capacity(cut.record_bytes());
             cut.write_complete(index, &mut piece);
@@ -76,7 +79,8 @@ impl<'s> TunSink<'s> {
             }
         }
         self.count_lost(peer, lost);
-        if lost < packets.len() {
+        // An interface that came up in between refused the whole and the first pieces for another reason.
+        if lost == 0 {
             self.shared.give_up(offload, refused);
         }
     }

@@ -3,10 +3,11 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use super::worker::{Failures, Shared, is_refusal};
+use super::worker::{Failures, Shared};
 use crate::dataplane::frame::Frame;
 use crate::dataplane::pack::{Cursor, Packer, Step, View};
 use crate::dataplane::train::Destination;
+use crate::io::refusal::{is_refusal, is_too_long};
 use crate::io::tun::is_gone;
 use crate::io::wait::Woken;
 use crate::types::offload::Offload;
@@ -97,7 +98,7 @@ impl Shared {
         let train = packer.train();
         let Some(destination) = train.destination() else { return Ok(()) };
         match self.send_whole(train.bytes(), train.stride(), destination) {
-            Err(error) if train.count() > 1 && is_refusal(&error) => {
+            Err(error) if train.count() > 1 && (is_refusal(&error) || is_too_long(&error)) => {
                 self.send_singly(train.bytes(), train.stride(), destination, &error);
             }
             Err(_) => self.count_unsent(destination, train.count()),
@@ -120,13 +121,18 @@ impl Shared {
         }
     }
 
-    /// A train that was refused, one by one. If that works, trains are what the kernel cannot do.
+    /// A train that was refused, one by one. If a datagram of full length passes alone, trains are what the kernel cannot do;
+    /// if only a short last one does, the link is too small for the others.
     fn send_singly(&self, bytes: &[u8], stride: usize, destination: Destination, refused: &io::Error) {
-        let datagrams = bytes.chunks(stride.max(1));
-        let count = datagrams.len();
-        let unsent = datagrams.filter(|one| self.send_whole(one, one.len(), destination).is_err()).count();
+        let (mut unsent, mut full_passed) = (0, false);
+        for datagram in bytes.chunks(stride.max(1)) {
+            match self.send_whole(datagram, datagram.len(), destination) {
+                Ok(()) => full_passed |= datagram.len() == stride,
+                Err(_) => unsent += 1,
+            }
+        }
         self.count_unsent(destination, unsent);
-        if unsent < count {
+        if full_passed {
             self.give_up(Offload::Gso, refused);
         }
     }

@@ -57,11 +57,6 @@ impl Shared {
     }
 }
 
-/// Whether the kernel says that it cannot do this, and not that now is a bad time.
-pub(super) fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIO | libc::EOPNOTSUPP))
-}
-
 /// Failures in a row.
 #[derive(Default)]
 pub(super) struct Failures(u32);
