@@ -7,6 +7,7 @@ need() { command -v "$1" >/dev/null 2>&1 || packages+=("$2"); }
 need cc gcc           # aws-lc and the tun-tap backend hold C
 need ip iproute2      # the network tests make namespaces with it
 need ping iputils-ping
+need python3 python3  # scripts/perf draws the plot of docs/PERFORMANCE.md
 need iperf3 iperf3    # `plait bench` and its test
 [ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
 

@@ -24,6 +24,7 @@ run cargo build --locked
 run cargo test --locked --features "$features"
 # The benchmarks must build; their figures are no test (docs/ARCHITECTURE.md says how to run them).
 run cargo test --locked --features "$features" --benches --no-run
+run python3 -B -m unittest discover --start-directory scripts/perf
 
 sum() { grep -E '^test result:' "$log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
 passed=$(sum passed)
