@@ -12,7 +12,9 @@ use crate::dataplane::segment::Segment;
 use crate::dataplane::snapshot::{PeerView, Receiving, Snapshot, Standing};
 use crate::session::epoch::text_of;
 use crate::types::id::PeerId;
-use crate::types::limits::{EMPTY_INTERVAL, HANDSHAKE_DATAGRAM_BYTES_MAX, OLD_EPOCH_INTERVAL, ROAM_INTERVAL};
+use crate::types::limits::{
+    DATA_HEADER_BYTES, EMPTY_INTERVAL, HANDSHAKE_DATAGRAM_BYTES_MAX, OLD_EPOCH_INTERVAL, ROAM_INTERVAL, TAG_BYTES,
+};
 use crate::types::terms::{FEATURE_BUNDLE, FEATURE_SEGMENT};
 use crate::types::time::Instant;
 use crate::wire::ecn;
@@ -40,6 +42,19 @@ pub struct Arrival {
     pub tos: u8,
 }
 
+/// How the datagrams of a train fared that came for a known epoch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// They opened.
+    pub opened: u64,
+    /// They did not.
+    pub forged: u64,
+    /// Of the forged ones, those longer than any that the peer sends.
+    pub overlong: u64,
+    /// Bit `l`: one of lane `l` opened.
+    pub lanes: u8,
+}
+
 /// Takes a train apart, in place. What can be joined is delivered by a later call or by [`Joiner::flush`].
 pub fn open_train<'a>(
     snapshot: &Snapshot,
@@ -48,8 +63,9 @@ pub fn open_train<'a>(
     joiner: &mut Joiner<'a>,
     sink: &mut impl Deliver,
     report: Report<'_>,
-) {
+) -> Tally {
     let stride = arrival.stride.max(1);
+    let mut tally = Tally::default();
     let mut rest = train;
     while let Some(kind) = rest.first() {
         if HANDSHAKE_TYPES.contains(kind) {
@@ -71,9 +87,11 @@ pub fn open_train<'a>(
             continue;
         };
         let Some(peer) = snapshot.peer(receiving.epoch.tag().peer) else { continue };
-        let mut opening = Opening { snapshot, arrival, peer, receiving, packets: 0, bytes: 0 };
+        let mut opening = Opening { snapshot, arrival, peer, receiving, tally, packets: 0, bytes: 0 };
         opening.run(header, count, run, joiner, sink, report);
+        tally = opening.tally;
     }
+    tally
 }
 
 /// A handshake datagram goes to the engine unread; one that is longer than any of them goes nowhere.
@@ -102,6 +120,7 @@ struct Opening<'s> {
     arrival: Arrival,
     peer: &'s PeerView,
     receiving: &'s Receiving,
+    tally: Tally,
     packets: u64,
     bytes: u64,
 }
@@ -136,7 +155,7 @@ impl Opening<'_> {
     }
 
     /// Opens what may be opened, marks it, and counts what did not open. Bit `k` of the answer stands for record `k`.
-    fn unseal(&self, first: DataHeader, count: usize, run: &mut [u8]) -> (u64, bool) {
+    fn unseal(&mut self, first: DataHeader, count: usize, run: &mut [u8]) -> (u64, bool) {
         let (epoch, drops) = (&self.receiving.epoch, &self.peer.traffic.drops);
         if self.arrival.now >= self.receiving.until || epoch.is_worn_out() {
             drops.no_epoch.add(count as u64);
@@ -144,16 +163,23 @@ impl Opening<'_> {
         }
         let (lane, number) = (first.counter.lane(), first.counter.number());
         let fresh = epoch.would_accept_run(lane, number);
-        let (mut authentic, mut forged) = (0, 0);
+        let (mut authentic, mut forged) = (0_u64, 0);
         for (at, datagram) in run.chunks_mut(self.arrival.stride.max(1)).enumerate() {
             if fresh >> at & 1 == 0 {
                 continue;
             }
             match DataHeader::parse(datagram) {
                 Ok(header) if epoch.unseal(header, datagram) => authentic |= 1 << at,
-                Ok(_) | Err(_) => forged += 1,
+                Ok(_) | Err(_) => {
+                    forged += 1;
+                    let longest = DATA_HEADER_BYTES + usize::from(epoch.inner_mtu()) + TAG_BYTES;
+                    self.tally.overlong += u64::from(datagram.len() > longest);
+                }
             }
         }
+        self.tally.forged += forged;
+        self.tally.opened += u64::from(authentic.count_ones());
+        self.tally.lanes |= u8::from(authentic != 0).checked_shl(lane as u32).unwrap_or(0);
         let (accepted, raised) = epoch.accept_run(lane, number, authentic);
         if forged > 0 {
             drops.auth.add(forged);

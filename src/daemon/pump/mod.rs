@@ -9,6 +9,7 @@ mod deliver;
 mod opener;
 mod outlet;
 mod sealer;
+mod watch;
 mod worker;
 
 use std::io;
@@ -28,6 +29,7 @@ use crate::types::limits::LANES;
 use crate::types::offload::Offloads;
 use opener::Opener;
 use sealer::Sealer;
+use watch::GroWatch;
 use worker::Shared;
 
 /// A TUN queue and the socket that its packets leave by and come in by. A flow never changes its pair.
@@ -61,6 +63,7 @@ impl Pumps {
         let (stop, listener) = stop_pair()?;
         let (inlet, outlet) = outlet::pair();
         let mut pumps = Self { stop, threads: Vec::new() };
+        let count = pairs.len();
         for (lane, PumpPair { tun, udp }) in (1..).zip(pairs) {
             let shared = Shared {
                 tun,
@@ -72,7 +75,7 @@ impl Pumps {
                 inlet: inlet.clone(),
             };
             let mut sealer = Sealer::new(shared.clone(), lane);
-            let mut opener = Opener::new(shared.clone());
+            let mut opener = Opener::new(shared.clone(), GroWatch::new(usize::from(lane) - 1, count));
             pumps.spawn(format!("plait-seal-{lane}"), &shared, move || sealer.run())?;
             pumps.spawn(format!("plait-open-{lane}"), &shared, move || opener.run())?;
         }

@@ -4,27 +4,34 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::deliver::TunSink;
+use super::watch::GroWatch;
 use super::worker::{Failures, Shared};
 use crate::dataplane::join::Joiner;
 use crate::dataplane::open::{Arrival, open_train};
 use crate::io::udp::Received;
+use crate::types::offload::Offload;
 
 /// Bytes of the longest train: the length field of UDP has 16 bits.
 const TRAIN_BYTES_MAX: usize = 65_535;
 /// Trains of a burst: what is received at once is joined across trains.
 const BURST_TRAINS_MAX: usize = 8;
+/// Bursts in trains after these were given up, if the socket is never read empty: by then all is read that waited.
+const LAST_BURSTS_MAX: u32 = 200;
 
 /// The opening thread of a pair.
 pub(super) struct Opener {
     shared: Shared,
+    watch: GroWatch,
+    /// Bursts that may still hold trains after these were given up; 0: the socket gives none.
+    train_bursts: u32,
     buffers: Vec<Vec<u8>>,
     arrived: Vec<(Received, Arrival)>,
 }
 
 impl Opener {
-    pub(super) fn new(shared: Shared) -> Self {
+    pub(super) fn new(shared: Shared, watch: GroWatch) -> Self {
         let buffers = vec![vec![0; TRAIN_BYTES_MAX]; BURST_TRAINS_MAX];
-        Self { shared, buffers, arrived: Vec::with_capacity(BURST_TRAINS_MAX) }
+        Self { shared, watch, train_bursts: LAST_BURSTS_MAX, buffers, arrived: Vec::with_capacity(BURST_TRAINS_MAX) }
     }
 
     /// Until the order to stop (`Ok`), or until the socket or the TUN queue fails for good.
@@ -36,11 +43,24 @@ impl Opener {
                 failures.none();
                 self.open()?;
             }
+            self.leave_trains(ended.is_some());
             if let Some(error) = ended {
                 self.shared.wait(self.shared.udp.as_fd(), error, &mut failures)?;
             }
         }
         Ok(())
+    }
+
+    /// Has every datagram come alone once trains were given up, by whichever thread. What already waits as a train would come
+    /// as one datagram that nobody can open, so that is read first.
+    fn leave_trains(&mut self, nothing_waits: bool) {
+        if self.train_bursts > 0 && !self.shared.offloads.has(Offload::Gro) {
+            self.train_bursts = if nothing_waits { 0 } else { self.train_bursts - 1 };
+            if self.train_bursts == 0 {
+                // A kernel without the option gives no trains either.
+                let _ = self.shared.udp.set_gro(false);
+            }
+        }
     }
 
     /// What can be received at once, up to a bound. Returns the error that ended it.
@@ -61,14 +81,17 @@ impl Opener {
 
     /// Opens and delivers what was received.
     fn open(&mut self) -> io::Result<()> {
-        let Self { shared, buffers, arrived } = self;
+        let Self { shared, watch, buffers, arrived, .. } = self;
         let snapshot = shared.snapshot.load();
         let mut sink = TunSink::new(shared, &snapshot);
         let mut joiner = Joiner::new(sink.offloads());
         let mut report = |event| shared.inlet.offer(event);
         for ((received, arrival), buffer) in arrived.iter().zip(buffers) {
             let train = buffer.get_mut(..received.bytes).unwrap_or_default();
-            open_train(&snapshot, *arrival, train, &mut joiner, &mut sink, &mut report);
+            let tally = open_train(&snapshot, *arrival, train, &mut joiner, &mut sink, &mut report);
+            if let Some(why) = watch.note(arrival.now, received.stride < received.bytes, tally) {
+                shared.switch_off(Offload::Gro, &why);
+            }
         }
         joiner.flush(&mut sink);
         sink.end()

@@ -1,6 +1,7 @@
 //! The packet threads over a pair of local sockets in place of the interface: no privilege needed.
 
 mod fallbacks;
+mod gro;
 mod mirror;
 
 use std::io::{self, IoSlice};

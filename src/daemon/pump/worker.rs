@@ -1,5 +1,6 @@
 //! What both threads of a pair hold, and how they wait.
 
+use std::fmt::Display;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -45,14 +46,16 @@ impl Shared {
         self.stop.pause(FAILED_READ_PAUSE)
     }
 
-    /// Uses an offload no more because the kernel refused it; one log line for all threads.
+    /// Uses an offload no more because the kernel refused it.
     pub(super) fn give_up(&self, offload: Offload, error: &io::Error) {
+        self.switch_off(offload, &format_args!("refused by the kernel ({error}), nothing was lost"));
+    }
+
+    /// Uses an offload no more; one log line for all threads.
+    pub(super) fn switch_off(&self, offload: Offload, why: &dyn Display) {
         if self.offloads.give_up(offload) {
-            tracing::warn!(
-                "{}: refused by the kernel ({error}), off from now on; nothing was lost. To start without it: offload = {{ {} = false }}",
-                offload.name(),
-                offload.name()
-            );
+            let name = offload.name();
+            tracing::warn!("{name}: {why}; off from now on. To start without it: offload = {{ {name} = false }}");
         }
     }
 }

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use super::super::opener::Opener;
 use super::super::outlet;
 use super::super::sealer::Sealer;
+use super::super::watch::GroWatch;
 use super::super::worker::Shared;
 use super::snapshot;
 use crate::dataplane::frame::{Frame, Shape};
@@ -87,7 +88,7 @@ impl Mirror {
             inlet: outlet::pair().0,
         };
         let log = Arc::new(tempfile::tempfile().unwrap());
-        let (mut sealer, mut opener) = (Sealer::new(shared.clone(), 1), Opener::new(shared));
+        let (mut sealer, mut opener) = (Sealer::new(shared.clone(), 1), Opener::new(shared, GroWatch::new(0, 1)));
         let seal = logging(&log, move || sealer.run().unwrap());
         let open = logging(&log, move || opener.run().unwrap());
         let (stop, threads) = (Some(stop), vec![seal, open]);
