@@ -19,11 +19,12 @@ use crate::engine::output::Now;
 use crate::io::clock::Clock;
 use crate::io::control_socket::{ControlSocket, lock_path, socket_path};
 use crate::io::lock::{Lock, LockError};
+use crate::io::self_test as offload_test;
 use crate::io::state::StateDir;
 use crate::io::system::netlink::take_steps;
 use crate::io::system::plan::InterfacePlan;
 use crate::io::tun;
-use crate::io::udp::UdpSocket;
+use crate::io::udp::{DatagramSocket, UdpSocket};
 use crate::keys::request::KeyDelivery;
 use crate::types::offload::{Offload, OffloadSet, Offloads};
 
@@ -105,10 +106,12 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let sockets = UdpSocket::bind_group(listen, loaded.config.interface.queues)
         .map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
     let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
+    receive_as(loaded.config.interface.offload, &sockets);
     // What belongs to no lane comes to the first, and leaves by it.
     let udp = sockets.first().map(Arc::clone).ok_or_else(|| RunFailure::other("queues: none"))?;
     let (tun, mtu) = interface(&loaded).await?;
-    let offloads = Arc::new(Offloads::new(in_use(loaded.config.interface.offload, tun.offloads)));
+    let offloads = Arc::new(Offloads::new(usable(loaded.config.interface.offload, &tun)));
+    receive_as(offloads.set(), &sockets);
     let facts = facts(&loaded, &udp);
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
@@ -178,10 +181,26 @@ async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailu
     Ok((tun, mtu))
 }
 
-/// Of what is wanted, what the TUN interface was granted; all else shows itself in use.
-fn in_use(wanted: OffloadSet, granted: OffloadSet) -> OffloadSet {
-    let refused = [Offload::Tso, Offload::Uso].into_iter().filter(|kind| !granted.has(*kind));
-    refused.fold(wanted, OffloadSet::without)
+/// Of what is wanted, what this kernel has and can do; one log line for each that it cannot.
+fn usable(wanted: OffloadSet, tun: &tun::Tun) -> OffloadSet {
+    let usable = offload_test::run(wanted, tun);
+    for offload in Offload::ALL.into_iter().filter(|offload| wanted.has(*offload) && !usable.has(*offload)) {
+        let name = offload.name();
+        tracing::warn!(
+            "{name}: this kernel does not have it or failed when it was tried; off. To start without it: offload = {{ {name} = false }}"
+        );
+    }
+    usable
+}
+
+/// Has the sockets give every datagram alone if trains are not to be used.
+fn receive_as(offload: OffloadSet, sockets: &[Arc<UdpSocket>]) {
+    if !offload.has(Offload::Gro) {
+        for socket in sockets {
+            // A kernel without the option gives no trains either.
+            let _ = socket.set_gro(false);
+        }
+    }
 }
 
 /// What the interface is to be.

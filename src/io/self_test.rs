@@ -17,6 +17,8 @@ use super::udp::{DatagramSocket, UdpSocket};
 use crate::dataplane::snapshot::Endpoint;
 use crate::types::offload::{Offload, OffloadSet};
 use crate::types::time::Instant;
+use crate::wire::layers::Transport;
+use crate::wire::vnet::{PartialChecksum, Segmentation, VNET_HEADER_BYTES, VnetHeader};
 
 /// Longest wait for a train to come back; three in all, so that the start is never held up by more than 180 ms.
 const TRAIN_WAIT: Duration = Duration::from_millis(60);
@@ -163,20 +165,20 @@ impl Probe {
         if self.is_udp { 8 } else { 20 }
     }
 
-    /// The header in front of it (Virtio 1.2, 5.1.6).
-    fn header(self) -> [u8; 10] {
+    fn header(self) -> [u8; VNET_HEADER_BYTES] {
         if !self.is_super {
-            return [0; 10];
+            return VnetHeader::default().to_bytes();
         }
-        let kind = match (self.is_udp, self.is_v6) {
-            (true, _) => 5,
-            (false, false) => 1,
-            (false, true) => 4,
+        let transport = if self.is_udp { Transport::Udp } else { Transport::Tcp };
+        let segments = Segmentation {
+            is_v6: self.is_v6,
+            transport,
+            bytes: SEGMENT_BYTES,
+            header_bytes: self.ip_bytes() + self.transport_bytes(),
+            has_cwr: false,
         };
-        let checksum_at: u16 = if self.is_udp { 6 } else { 16 };
-        let numbers = [self.ip_bytes() + self.transport_bytes(), SEGMENT_BYTES, self.ip_bytes(), checksum_at];
-        let [[a, b], [c, d], [e, f], [g, h]] = numbers.map(u16::to_ne_bytes);
-        [1, kind, a, b, c, d, e, f, g, h]
+        let checksum = PartialChecksum { start: self.ip_bytes(), offset: transport.checksum_at() as u16 };
+        VnetHeader { checksum: Some(checksum), is_verified: false, segments: Some(segments) }.to_bytes()
     }
 
     fn packet(self) -> Vec<u8> {

@@ -13,9 +13,8 @@ use nix::sys::uio::writev;
 
 use crate::config::Backend;
 use crate::types::offload::{Offload, OffloadSet};
+use crate::wire::vnet::VNET_HEADER_BYTES;
 
-/// Bytes of the header in front of a frame: a `virtio_net_hdr` without the count of merged buffers (Virtio 1.2, 5.1.6).
-const VNET_HEADER_BYTES: libc::c_int = 10;
 /// What the kernel may leave undone in a frame that it gives: checksums and the cutting of TCP.
 const TSO: libc::c_uint = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6 | libc::TUN_F_TSO_ECN;
 /// The cutting of UDP; the kernel knows both or neither (Linux 6.2).
@@ -147,7 +146,7 @@ fn check_flags(flags: libc::c_int, header: bool, several: bool) -> io::Result<()
 }
 
 fn set_offloads(queue: BorrowedFd<'_>, wanted: OffloadSet) -> io::Result<OffloadSet> {
-    ioctl::set_header_bytes(queue, VNET_HEADER_BYTES)?;
+    ioctl::set_header_bytes(queue, VNET_HEADER_BYTES as libc::c_int)?;
     let tso = OffloadSet::NONE.with(Offload::Tso);
     if wanted.has(Offload::Uso) && ioctl::set_offloads(queue, TSO | USO).is_ok() {
         return Ok(tso.with(Offload::Uso));
