@@ -98,7 +98,11 @@ impl UdpSocket {
     }
 
     /// Binds `count` sockets to one port: datagrams of lane `l` come to socket `(l - 1) mod count`, all others and lane 0
-    /// to the first (PROTOCOL 2.9). A train that the kernel puts together may hold datagrams of other lanes too.
+    /// to the first (PROTOCOL 2.9).
+    ///
+    /// What socket `i` sends has a hop limit lower by `i` than the system's, so that the receiving kernel does not put
+    /// datagrams of several lanes into one train: that would go to the socket of its first one, and overtake. Older
+    /// kernels may do so all the same.
     ///
     /// # Errors
     /// As for `bind`; also if the kernel cannot tell lanes apart.
@@ -110,12 +114,13 @@ impl UdpSocket {
         }
         let address = first.local_address()?;
         first.socket.set_reuse_port(true)?;
-        let member = || {
+        let member = |index| {
             let member = Self::unbound(address)?;
             member.socket.set_reuse_port(true)?;
+            member.lower_hop_limit(index)?;
             member.bound(address)
         };
-        let others = (1..count).map(|_| member()).collect::<io::Result<Vec<_>>>()?;
+        let others = (1..count).map(|index| member(index as u32)).collect::<io::Result<Vec<_>>>()?;
         group::distribute_by_lane(&first.socket, count)?;
         Ok(std::iter::once(first).chain(others).collect())
     }
@@ -146,6 +151,15 @@ impl UdpSocket {
         // A kernel before 5.0 knows no UDP_GRO: every datagram comes alone.
         let _ = socket.set_gro(true);
         Ok(socket)
+    }
+
+    /// Below the system's own, which is 64 and must stay above what any path needs.
+    fn lower_hop_limit(&self, by: u32) -> io::Result<()> {
+        self.socket.set_ttl_v4(self.socket.ttl_v4()?.saturating_sub(by).max(1))?;
+        if self.dual {
+            self.socket.set_unicast_hops_v6(self.socket.unicast_hops_v6()?.saturating_sub(by).max(1))?;
+        }
+        Ok(())
     }
 
     fn bound(self, listen: SocketAddr) -> io::Result<Self> {

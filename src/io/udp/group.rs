@@ -142,6 +142,20 @@ mod tests {
     }
 
     #[test]
+    fn no_two_sockets_send_with_the_same_hop_limit() {
+        for listen in ["127.0.0.1:0", "[::]:0"] {
+            let group = group(listen, 7);
+            let highest = [group[0].socket.ttl_v4().unwrap(), group[0].socket.unicast_hops_v6().unwrap_or(0)];
+            for (index, socket) in (0..).zip(&group) {
+                assert_eq!(socket.socket.ttl_v4().unwrap(), highest[0] - index);
+                if socket.dual {
+                    assert_eq!(socket.socket.unicast_hops_v6().unwrap(), highest[1] - index);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_group_of_none_is_refused() {
         assert!(UdpSocket::bind_group("127.0.0.1:0".parse().unwrap(), 0).is_err());
     }
