@@ -3,9 +3,9 @@
 mod fallbacks;
 mod gro;
 mod mirror;
+mod view;
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::sync::Arc;
@@ -15,17 +15,11 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::{PumpNews, PumpOutlet, PumpPair, Pumps};
-use crate::crypto::aead::AeadBackend;
 use crate::dataplane::report::PumpEvent;
-use crate::dataplane::routes::Routes;
-use crate::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
+use crate::dataplane::snapshot::{Endpoint, Snapshot};
 use crate::io::tun::TunQueue;
 use crate::io::udp::UdpSocket;
-use crate::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
-use crate::types::id::{PeerId, SessionIndex};
 use crate::types::offload::{OffloadSet, Offloads};
-use crate::types::policy::Cipher;
-use crate::types::secret::Secret;
 use crate::types::time::Instant;
 
 /// The pump's side of a local socket. `fails_with` makes every read fail so.
@@ -68,35 +62,13 @@ struct World {
     snapshot: Arc<ArcSwap<Snapshot>>,
 }
 
-/// A tunnel whose far end is itself, at `to`: what it seals comes back and is delivered.
-fn snapshot(to: SocketAddr, features: u8) -> Snapshot {
-    let (tag, index) = (EpochTag { peer: PeerId(0), session: 0, number: 0 }, SessionIndex::new(1).unwrap());
-    let (key, cipher) = (Secret::take(&mut [3; 32]), Cipher::ChaCha20Poly1305);
-    let terms = RecordTerms { cipher, inner_mtu: 1420, features };
-    let seal = Arc::new(SealEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms));
-    let open = Arc::new(OpenEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms));
-    let until = Instant::FAR_FUTURE;
-    let peer = PeerView {
-        endpoint: Some(Endpoint { to, from: None }),
-        sealing: Some(Sealing { epoch: seal, until }),
-        blocked: false,
-        inner_mtu: 1420,
-        traffic: Arc::default(),
-    };
-    Snapshot {
-        peers: vec![peer],
-        routes: Arc::new(Routes::new([("10.0.0.0/8".parse().unwrap(), PeerId(0))])),
-        receive: vec![Receiving { index: index.value(), epoch: open, until, standing: Standing::Current }],
-        unclaimed: Arc::default(),
-    }
-}
-
+/// A tunnel whose far end is itself: what it seals comes back and is delivered.
 fn world(fails_with: Option<i32>) -> World {
     let (host, socket) = UnixDatagram::pair().unwrap();
     host.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     socket.set_nonblocking(true).unwrap();
     let udp = Arc::new(UdpSocket::bind("127.0.0.1:0".parse().unwrap()).unwrap());
-    let snapshot = snapshot(udp.local_address().unwrap(), 0);
+    let snapshot = view::snapshot(udp.local_address().unwrap(), 0);
     let queue = Arc::new(LocalQueue { socket, reads: AtomicU64::new(0), fails_with });
     World { host, queue, udp, snapshot: Arc::new(ArcSwap::from_pointee(snapshot)) }
 }

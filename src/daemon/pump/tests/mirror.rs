@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::super::opener::Opener;
-use super::super::outlet;
-use super::super::sealer::Sealer;
-use super::super::watch::GroWatch;
-use super::super::worker::Shared;
-use super::snapshot;
+use super::view::snapshot;
+use crate::daemon::pump::opener::Opener;
+use crate::daemon::pump::outlet;
+use crate::daemon::pump::sealer::Sealer;
+use crate::daemon::pump::watch::GroWatch;
+use crate::daemon::pump::worker::Shared;
 use crate::dataplane::frame::{Frame, Shape};
 use crate::dataplane::segment::write_ipv4_checksum;
 use crate::dataplane::snapshot::Snapshot;
