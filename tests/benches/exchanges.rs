@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "as in a test")]
 
+#[allow(dead_code, reason = "the other benchmark uses more of it")]
+mod cpu_time;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../handshake/ends.rs"]
 mod ends;
@@ -13,7 +15,6 @@ mod fixture;
 mod pair;
 
 use std::hint::black_box;
-use std::time::Duration;
 
 use criterion::{BatchSize, Criterion};
 use plait::crypto::kem::default_backend;
@@ -26,12 +27,12 @@ use plait::types::policy::{Cipher, QkdPolicy, Reason, Suite};
 use plait::types::secret::{Secret, SecretBytes};
 use plait::types::terms::Agreed;
 
+use crate::cpu_time::CpuTime;
 use crate::fixture::Seeded;
 use crate::pair::{Event, Pair};
 
 fn main() {
-    let criterion = Criterion::default().warm_up_time(Duration::from_millis(500));
-    let mut criterion = criterion.measurement_time(Duration::from_secs(3)).configure_from_args();
+    let mut criterion = cpu_time::criterion(3);
     handshakes(&mut criterion);
     fast_rekeys(&mut criterion);
     criterion.final_summary();
@@ -52,7 +53,7 @@ fn run(mut pair: Pair) -> Pair {
     panic!("no session");
 }
 
-fn handshakes(criterion: &mut Criterion) {
+fn handshakes(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("handshake");
     for (name, suite) in [("suite 1, ML-KEM-1024", Suite::MlKem1024), ("suite 2, ML-KEM-768", Suite::MlKem768)] {
         group.bench_function(name, |bencher| {
@@ -109,7 +110,7 @@ fn fast_rekey(terms: &Agreed, rng: &mut Seeded) {
     }
 }
 
-fn fast_rekeys(criterion: &mut Criterion) {
+fn fast_rekeys(criterion: &mut Criterion<CpuTime>) {
     let (terms, mut rng) = (agreed(), Seeded::new(1));
     criterion.bench_function("fast rekey", |bencher| bencher.iter(|| fast_rekey(&terms, &mut rng)));
 }

@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark measures nothing if its set-up fails")]
 
+mod cpu_time;
+
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput};
 use plait::crypto::aead::{AeadBackend, DataKey, KEY_BYTES};
@@ -18,6 +19,8 @@ use plait::types::prefix::Prefix;
 use plait::types::secret::Secret;
 use plait::wire::checksum;
 
+use crate::cpu_time::{CpuTime, bytes};
+
 /// Bytes of a packet that fills the tunnel's default MTU.
 const PACKET_BYTES: usize = 1420;
 /// Payload of such a TCP packet over IPv4 without options.
@@ -28,8 +31,7 @@ const SEGMENTS: usize = 47;
 const SMALL_BYTES: usize = 92;
 
 fn main() {
-    let criterion = Criterion::default().warm_up_time(Duration::from_millis(500));
-    let mut criterion = criterion.measurement_time(Duration::from_secs(2)).configure_from_args();
+    let mut criterion = cpu_time::criterion(2);
     segments(&mut criterion);
     bundles(&mut criterion);
     checksums(&mut criterion);
@@ -49,10 +51,10 @@ fn tcp_packet(payload: usize) -> Vec<u8> {
     packet
 }
 
-fn segments(criterion: &mut Criterion) {
+fn segments(criterion: &mut Criterion<CpuTime>) {
     let packet = tcp_packet(SEGMENTS * usize::from(SEGMENT_BYTES));
     let mut group = criterion.benchmark_group("segment");
-    group.throughput(Throughput::Bytes(packet.len() as u64));
+    group.throughput(bytes(packet.len()));
     let mut out = Vec::with_capacity(packet.len() + SEGMENTS * 40);
     group.bench_function("cut and write a super-packet", |bencher| {
         bencher.iter(|| {
@@ -66,14 +68,14 @@ fn segments(criterion: &mut Criterion) {
     assert_eq!(cut.count(), SEGMENTS);
     let mut record = Vec::new();
     cut.write(1, &mut record);
-    group.throughput(Throughput::Bytes(record.len() as u64));
+    group.throughput(bytes(record.len()));
     group.bench_function("parse a record", |bencher| bencher.iter(|| Segment::parse(black_box(&record)).unwrap()));
     let segment = Segment::parse(&record).unwrap();
     group.bench_function("complete a record", |bencher| bencher.iter(|| segment.complete(black_box(&mut record))));
     group.finish();
 }
 
-fn bundles(criterion: &mut Criterion) {
+fn bundles(criterion: &mut Criterion<CpuTime>) {
     let packet = tcp_packet(SMALL_BYTES - 40);
     let mut bundle = Vec::with_capacity(PACKET_BYTES);
     let fill = |bundle: &mut Vec<u8>| {
@@ -91,19 +93,19 @@ fn bundles(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn checksums(criterion: &mut Criterion) {
+fn checksums(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("checksum");
-    for bytes in [40, PACKET_BYTES, 65_535] {
-        let data = vec![0xa5; bytes];
-        group.throughput(Throughput::Bytes(bytes as u64));
-        group.bench_with_input(BenchmarkId::from_parameter(bytes), &data, |bencher, data| {
+    for length in [40, PACKET_BYTES, 65_535] {
+        let data = vec![0xa5; length];
+        group.throughput(bytes(length));
+        group.bench_with_input(BenchmarkId::from_parameter(length), &data, |bencher, data| {
             bencher.iter(|| checksum::finish(checksum::add(0, black_box(data))));
         });
     }
     group.finish();
 }
 
-fn replays(criterion: &mut Criterion) {
+fn replays(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("replay");
     let mut window = ReplayWindow::new();
     let mut number = 0;
@@ -141,7 +143,7 @@ fn prefixes(count: u32) -> impl Iterator<Item = (Prefix, PeerId)> {
     })
 }
 
-fn routes(criterion: &mut Criterion) {
+fn routes(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("routes");
     for count in [1_u32, 10, 10_000, 131_072] {
         let routes = Routes::new(prefixes(count));
@@ -159,9 +161,9 @@ fn routes(criterion: &mut Criterion) {
     group.finish();
 }
 
-fn aeads(criterion: &mut Criterion) {
+fn aeads(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("aead");
-    group.throughput(Throughput::Bytes(PACKET_BYTES as u64));
+    group.throughput(bytes(PACKET_BYTES));
     for (name, cipher, backend) in [
         ("chacha20-poly1305 aws-lc", Cipher::ChaCha20Poly1305, AeadBackend::AwsLc),
         ("chacha20-poly1305 reference", Cipher::ChaCha20Poly1305, AeadBackend::Reference),
