@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// Bytes that every ping carries and that must never be seen on the wan.
 pub(crate) const CANARY: &[u8; 32] = b"canary: never in clear on a wire";
 const CANARY_LENGTH: usize = 32;
-const PORT: u16 = 7007;
+/// Where an echo answers.
+pub(crate) const PORT: u16 = 7007;
 /// A reply later than this after the last ping counts as lost.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -35,7 +36,7 @@ impl Echo {
         // What waits for an echo on a busy machine is not lost by the tunnel.
         setsockopt(&socket, sockopt::RcvBufForce, &ECHO_BUFFER_BYTES).unwrap();
         let thread = std::thread::spawn(move || {
-            let mut buffer = [0; 2048];
+            let mut buffer = vec![0; 65_535];
             while !stopped.load(Ordering::Relaxed) {
                 // Errors are timeouts and unreachable senders: both are what the pings count.
                 if let Ok((length, from)) = socket.recv_from(&mut buffer) {
