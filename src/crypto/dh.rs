@@ -1,6 +1,6 @@
 //! X25519 (RFC 7748), refusing what gives no secret.
 
-use x25519_dalek::{PublicKey, StaticSecret};
+use aws_lc_rs::agreement::{PrivateKey, UnparsedPublicKey, X25519, agree};
 
 use crate::types::secret::Secret;
 
@@ -17,13 +17,24 @@ const P: [u8; DH_BYTES] = {
 
 /// The public value of a scalar.
 pub fn public(secret: &Secret<DH_BYTES>) -> [u8; DH_BYTES] {
-    PublicKey::from(&StaticSecret::from(*secret.expose())).to_bytes()
+    let public = key(secret).compute_public_key().ok();
+    let bytes = public.and_then(|public| public.as_ref().first_chunk().copied());
+    bytes.unwrap_or_else(|| unreachable!("every scalar has a public value of 32 bytes"))
 }
 
 /// The shared secret; `None` if it is all zero, that is, if the public value is of small order (RFC 7748 6.1).
 pub fn shared(secret: &Secret<DH_BYTES>, their_public: &[u8; DH_BYTES]) -> Option<Secret<DH_BYTES>> {
-    let shared = StaticSecret::from(*secret.expose()).diffie_hellman(&PublicKey::from(*their_public));
-    shared.was_contributory().then(|| Secret::filled(|out| out.copy_from_slice(shared.as_bytes())))
+    let agreed = agree(&key(secret), UnparsedPublicKey::new(&X25519, their_public), (), |shared| {
+        let shared = shared.first_chunk::<DH_BYTES>().ok_or(())?;
+        Ok(Secret::filled(|out| out.copy_from_slice(shared)))
+    });
+    agreed.ok()
+}
+
+/// The scalar as aws-lc keeps it, which wipes it when freed.
+fn key(secret: &Secret<DH_BYTES>) -> PrivateKey {
+    let key = PrivateKey::from_private_key(&X25519, secret.expose());
+    key.unwrap_or_else(|_| unreachable!("every 32 bytes are a scalar"))
 }
 
 /// Whether a public value is canonical: below 2^255 - 19 (PROTOCOL 2.2).
@@ -45,6 +56,27 @@ pub fn is_valid_static_public(value: &[u8; DH_BYTES]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use x25519_dalek::{PublicKey, StaticSecret};
+
+    #[test]
+    fn the_reference_gives_the_same_bytes() {
+        let mut theirs = [9; DH_BYTES];
+        for round in 0..64_u8 {
+            let scalar: [u8; DH_BYTES] = std::array::from_fn(|at| (at as u8).wrapping_mul(37) ^ round);
+            let secret = Secret::take(&mut scalar.clone());
+            let reference = StaticSecret::from(scalar);
+            assert_eq!(public(&secret), PublicKey::from(&reference).to_bytes(), "round {round}");
+            // Any bytes are a public value; the top bit of it is ignored (RFC 7748 5).
+            theirs[31] |= round << 7;
+            let agreed = reference.diffie_hellman(&PublicKey::from(theirs));
+            assert_eq!(
+                shared(&secret, &theirs).map(|shared| *shared.expose()),
+                Some(agreed.to_bytes()),
+                "round {round}"
+            );
+            theirs = public(&secret);
+        }
+    }
 
     #[test]
     fn values_at_and_above_p_are_not_canonical() {
