@@ -40,6 +40,7 @@ fn main() {
 
 /// I0 to the initiator's session, datagram by datagram; the KMEs answer at once.
 fn run(mut pair: Pair) -> Pair {
+    pair.is_traced = false;
     let mut waiting = vec![pair.i0()];
     while let Some(datagram) = waiting.pop() {
         match pair.deliver(&datagram) {

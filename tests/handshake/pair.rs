@@ -53,6 +53,8 @@ pub(crate) struct Pair {
     pub(crate) responder_trace: Vec<Step>,
     gate: CookieGate,
     reassembly: I1Reassembly,
+    /// Whether the steps of the key schedule are recorded.
+    pub(crate) is_traced: bool,
     /// Whether the initiator's policy may allow a short session.
     pub(crate) has_waiver: bool,
     /// Where the initiator's datagrams come from.
@@ -71,6 +73,7 @@ impl Pair {
             rng,
             initiator: Initiator::AwaitCookie(state),
             responder: Responder::Idle,
+            is_traced: true,
             has_waiver: true,
             initiator_trace: Vec::new(),
             responder_trace: Vec::new(),
@@ -95,7 +98,9 @@ impl Pair {
             Ok(datagram) => datagram,
             Err(malformed) => return Event::Drop(malformed.into()),
         };
-        trace::start();
+        if self.is_traced {
+            trace::start();
+        }
         let outcome = match datagram.kind {
             MessageType::I0 | MessageType::I1 | MessageType::I2 => self.for_responder(&datagram),
             MessageType::R0 | MessageType::R1 | MessageType::R2 => self.for_initiator(&datagram),
