@@ -2,28 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use super::source::SourcePrefix;
+use crate::types::bucket::Bucket;
 use crate::types::limits::{WORK_PER_SOURCE, WORK_RESERVED_RATE, WORK_SHARED_RATE, WORK_SOURCES_MAX};
 use crate::types::time::Instant;
-
-/// A token bucket as one number: when it will be full again.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    full_at: Instant,
-}
-
-impl Bucket {
-    const FULL: Self = Self { full_at: Instant::ZERO };
-
-    /// The bucket less one token; `None` if it is empty.
-    fn less_one(self, now: Instant, per_second: u32, burst: u32) -> Option<Self> {
-        let token = Duration::from_secs(1) / per_second;
-        let full_at = self.full_at.max(now) + token;
-        (full_at.since(now) <= token * burst).then_some(Self { full_at })
-    }
-}
 
 /// Buckets of single sources and of all together, with a share that only known addresses may use.
 pub struct WorkLimit {
@@ -71,9 +54,9 @@ impl WorkLimit {
         if self.sources.len() < WORK_SOURCES_MAX || self.sources.contains_key(&source) {
             return;
         }
-        self.sources.retain(|_, bucket| bucket.full_at > now);
+        self.sources.retain(|_, bucket| bucket.full_at() > now);
         if self.sources.len() >= WORK_SOURCES_MAX {
-            let fullest = self.sources.iter().min_by_key(|(_, bucket)| bucket.full_at).map(|(source, _)| *source);
+            let fullest = self.sources.iter().min_by_key(|(_, bucket)| bucket.full_at()).map(|(source, _)| *source);
             fullest.map(|source| self.sources.remove(&source));
         }
     }
@@ -81,6 +64,8 @@ impl WorkLimit {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const NOW: Instant = Instant::from_nanos(5_000_000_000);

@@ -1,5 +1,6 @@
 //! F0, words: plain values that every floor shares. Nothing here decides anything.
 
+pub mod bucket;
 pub mod id;
 pub mod limits;
 pub mod offload;

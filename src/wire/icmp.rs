@@ -35,7 +35,6 @@ const ICMPV6_REDIRECT: u8 = 137;
 /// written, where such an answer must not be sent or would not help: to an error message, to a later fragment, to or from
 /// addresses that are not one host's (RFC 1122 3.2.2, RFC 4443 2.4), to an IPv4 packet that may be fragmented, with less
 /// than IPv6 needs, from an address of the other family. How often it is sent is the caller's to bound.
-/// [`answerer`] names a good `from`.
 pub fn too_big(packet: &[u8], mtu: u16, from: IpAddr, out: &mut Vec<u8>) -> bool {
     out.clear();
     let Ok(packet) = InnerPacket::parse(packet) else { return false };
@@ -58,15 +57,6 @@ pub fn too_big(packet: &[u8], mtu: u16, from: IpAddr, out: &mut Vec<u8>) -> bool
         }
         (IpAddr::V4(_) | IpAddr::V6(_), _, _) => false,
     }
-}
-
-/// Who best answers this packet: the first of the interface's own addresses that is of its family. To a packet that this
-/// host sent itself the destination answers, since Linux drops what comes in from one of its own IPv4 addresses; so it does
-/// where there is no such address.
-pub fn answerer(packet: &[u8], own: &[IpAddr]) -> Option<IpAddr> {
-    let packet = InnerPacket::parse(packet).ok()?;
-    let of_family = own.iter().copied().find(|address| address.is_ipv4() == packet.source().is_ipv4());
-    Some(of_family.filter(|_| !own.contains(&packet.source())).unwrap_or_else(|| packet.destination()))
 }
 
 /// RFC 1812 4.3.2.7: no answer to the zero net, loopback, multicast, class E and broadcast.

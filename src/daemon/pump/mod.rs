@@ -9,6 +9,7 @@ mod deliver;
 mod opener;
 mod outlet;
 mod sealer;
+mod too_big;
 mod watch;
 mod worker;
 

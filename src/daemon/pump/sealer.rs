@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use super::too_big::TooBig;
 use super::worker::{Failures, Shared};
 use crate::dataplane::frame::Frame;
 use crate::dataplane::pack::{Cursor, Packer, Step, View};
@@ -23,11 +24,12 @@ pub(super) struct Sealer {
     shared: Shared,
     packer: Packer,
     frame: Vec<u8>,
+    too_big: TooBig,
 }
 
 impl Sealer {
     pub(super) fn new(shared: Shared, lane: u8) -> Self {
-        Self { shared, packer: Packer::new(lane), frame: vec![0; FRAME_BYTES_MAX] }
+        Self { shared, packer: Packer::new(lane), frame: vec![0; FRAME_BYTES_MAX], too_big: TooBig::new() }
     }
 
     /// Until the order to stop (`Ok`), or until the TUN queue fails for good.
@@ -61,17 +63,23 @@ impl Sealer {
 
     /// One frame.
     fn carry(&mut self, length: usize) -> io::Result<()> {
-        let Self { shared, packer, frame } = self;
+        let Self { shared, packer, frame, too_big } = self;
         let bytes = frame.get(..length).unwrap_or_default();
         let Ok(frame) = Frame::parse(bytes, shared.tun.has_vnet_header()) else {
             shared.snapshot.load().unclaimed.not_ip.add(1);
             return Ok(());
         };
         let mut cursor = Cursor::new(frame);
-        while shared.step(|view, report| packer.pack(view, &mut cursor, report)) == Step::Send {
-            shared.send(packer)?;
+        loop {
+            match shared.step(|view, report| packer.pack(view, &mut cursor, report)) {
+                Step::Send => shared.send(packer)?,
+                Step::TooBig(mtu) => {
+                    too_big.answer(&*shared.tun, (shared.clock)(), frame.packet, mtu);
+                    return Ok(());
+                }
+                Step::Done => return Ok(()),
+            }
         }
-        Ok(())
     }
 
     /// The end of a burst: nothing waits any longer.

@@ -205,15 +205,3 @@ fn no_answer_is_answered() {
     let over_v6 = answer(&v6(6, &[0; 1400]), 1300, V6).unwrap();
     assert_eq!(answer(&over_v6, 1280, V6), None);
 }
-
-#[test]
-fn the_interface_answers_unless_it_asked_itself() {
-    let here = |text: &str| text.parse::<IpAddr>().unwrap();
-    let both = [V6, V4, here("10.99.0.2")];
-    assert_eq!(answerer(&v4(6, 100), &both), Some(V4));
-    assert_eq!(answerer(&v6(6, &[]), &both), Some(V6));
-    assert_eq!(answerer(&v4(6, 100), &[V6]), Some(here("10.0.0.2")), "no address of that family");
-    assert_eq!(answerer(&v6(6, &[]), &[]), Some(here("fd00::2")));
-    assert_eq!(answerer(&v4(6, 100), &[V4, here("10.0.0.1")]), Some(here("10.0.0.2")), "sent by this host");
-    assert_eq!(answerer(&[0x45], &both), None);
-}
