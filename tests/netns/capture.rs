@@ -86,6 +86,15 @@ impl Wire {
         all.filter(|datagram| datagram.from.port() == port || datagram.to.port() == port).collect()
     }
 
+    /// Datagrams from this address and port, of the kinds that carry packets, whose DS field and ECN are these.
+    pub(crate) fn with_tos(&self, from: IpAddr, port: u16, tos: u8) -> usize {
+        let is_data = |datagram: Datagram| {
+            datagram.from == SocketAddr::new(from, port) && datagram.bytes.first().is_some_and(|kind| *kind >= 16)
+        };
+        let marked = |frame: &&Vec<u8>| outer_tos(frame) == Some(tos) && udp(frame).is_some_and(is_data);
+        self.frames.iter().filter(marked).count()
+    }
+
     /// IP packets that are neither UDP of `port` nor the kernel's own: neighbour discovery, multicast reports, and the answer
     /// "port unreachable" of a site whose daemon does not run yet.
     pub(crate) fn strangers(&self, port: u16) -> usize {
@@ -116,6 +125,15 @@ fn ip(frame: &[u8]) -> Option<(IpAddr, IpAddr, u8, &[u8])> {
             let v6 = |at: usize| Some(Ipv6Addr::from(*packet.get(at..at + 16)?.first_chunk::<16>()?));
             Some((v6(8)?.into(), v6(24)?.into(), *packet.get(6)?, packet.get(40..)?))
         }
+        _ => None,
+    }
+}
+
+/// DS field and ECN of the IP packet in a frame.
+fn outer_tos(frame: &[u8]) -> Option<u8> {
+    match frame.get(ETHERNET..ETHERNET + 2)? {
+        [first, second] if first >> 4 == 6 => Some(first << 4 | second >> 4),
+        [_, second] => Some(*second),
         _ => None,
     }
 }
