@@ -86,13 +86,11 @@ impl Wire {
         all.filter(|datagram| datagram.from.port() == port || datagram.to.port() == port).collect()
     }
 
-    /// Datagrams from this address and port, of the kinds that carry packets, whose DS field and ECN are these.
-    pub(crate) fn with_tos(&self, from: IpAddr, port: u16, tos: u8) -> usize {
-        let is_data = |datagram: Datagram| {
-            datagram.from == SocketAddr::new(from, port) && datagram.bytes.first().is_some_and(|kind| *kind >= 16)
-        };
-        let marked = |frame: &&Vec<u8>| outer_tos(frame) == Some(tos) && udp(frame).is_some_and(is_data);
-        self.frames.iter().filter(marked).count()
+    /// DS fields and ECN of the datagrams from this address and port that are at least so many bytes long.
+    pub(crate) fn tos_of(&self, from: SocketAddr, longer: usize) -> Vec<u8> {
+        let is_meant = |datagram: Datagram| datagram.from == from && datagram.bytes.len() >= longer;
+        let meant = self.frames.iter().filter(|frame| udp(frame).is_some_and(is_meant));
+        meant.filter_map(|frame| outer_tos(frame)).collect()
     }
 
     /// IP packets that are neither UDP of `port` nor the kernel's own: neighbour discovery, multicast reports, and the answer

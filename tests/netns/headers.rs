@@ -38,8 +38,8 @@ fn inner_fragments_are_put_together_again() {
     }
 }
 
-/// DS field and ECN of all data records from this address.
-fn marked(world: &World, outer: IpAddr, to: IpAddr, tos: u8) -> usize {
+/// DS fields and ECN outside of datagrams that say this inside.
+fn marked(world: &World, outer: IpAddr, to: IpAddr, tos: u8) -> Vec<u8> {
     let capture = Capture::start(&world.net, "wan");
     let any = if to.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = world.net.inside("a", || UdpSocket::bind(any).unwrap());
@@ -53,7 +53,8 @@ fn marked(world: &World, outer: IpAddr, to: IpAddr, tos: u8) -> usize {
         socket.send_to(&[5; 300], (to, PORT)).unwrap();
         std::thread::sleep(Duration::from_millis(5));
     }
-    capture.stop().with_tos(outer, 51900, tos)
+    // On a busy machine some share a record; nothing else here is as long.
+    capture.stop().tos_of(SocketAddr::new(outer, 51900), 300)
 }
 
 #[test]
@@ -73,8 +74,8 @@ fn the_outer_header_says_what_the_inner_one_says() {
         for (to, tos) in [(inner4(2), 0xb8), (inner6(2), 0xb8), (inner4(2), 0x8a), (inner6(2), 0x8a), (inner4(2), 0x01)]
         {
             let seen = marked(&world, outer, to, tos);
-            // Each datagram crosses two interfaces of the wan.
-            assert_eq!(seen, 40, "tos {tos:#x} to {to} over {outer}");
+            let are_all = seen.len() >= 10 && seen.iter().all(|seen| *seen == tos);
+            assert!(are_all, "tos {tos:#x} to {to} over {outer}: {seen:x?}");
         }
     }
 }
