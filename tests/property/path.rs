@@ -143,8 +143,8 @@ impl Deliver for Kernel {
         if let Some(segments) = header.segments {
             assert_eq!(usize::from(segments.header_bytes) + usize::from(size), cut.record_bytes());
             assert!(segments.transport == Transport::Tcp || cut.count() <= 64);
-            let flags = packet[usize::from(checksum.start) + 13];
-            assert_eq!(segments.has_cwr, segments.transport == Transport::Tcp && flags & 0x80 != 0);
+            let has_cwr = segments.transport == Transport::Tcp && packet[usize::from(checksum.start) + 13] & 0x80 != 0;
+            assert_eq!(segments.has_cwr, has_cwr);
         }
         for index in 0..cut.count() {
             let mut piece = Vec::new();
