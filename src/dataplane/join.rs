@@ -6,12 +6,12 @@
 
 use std::io::IoSlice;
 
-use crate::dataplane::segment::{Segment, write_ipv4_checksum};
+use crate::dataplane::segment::Segment;
 use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet};
 use crate::wire::checksum;
 use crate::wire::field::{put, u16_at, u32_at};
-use crate::wire::layers::{Family, Layers, Transport};
+use crate::wire::layers::{Family, Layers, TCP_CWR, TCP_FIN_PSH, TCP_FLAGS_AT, Transport};
 use crate::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
 
 /// Pieces of the longest UDP super-packet: what every kernel with USO accepts.
@@ -20,12 +20,6 @@ const UDP_PIECES_MAX: usize = 64;
 const PIECES_MAX: usize = 128;
 /// Bytes of the longest packet: its length field has 16 bits.
 const PACKET_BYTES_MAX: usize = 65_535;
-/// Where FIN, PSH and CWR lie in a TCP header, and which flags may differ between the pieces of a whole.
-const TCP_FLAGS_AT: usize = 13;
-/// FIN and PSH.
-const TCP_FIN_PSH: u8 = 0x09;
-/// CWR.
-const TCP_CWR: u8 = 0x80;
 /// "Don't fragment", in the byte that holds the flags of an IPv4 header.
 const IPV4_DF: u8 = 0x40;
 
@@ -234,7 +228,7 @@ fn describe(text: &mut [u8], layers: Layers, bytes: usize, size: Option<usize>) 
     match family {
         Family::V4 => {
             put(text, 2, (bytes as u16).to_be_bytes());
-            write_ipv4_checksum(text, ip_bytes);
+            checksum::write_ipv4(text, ip_bytes);
         }
         Family::V6 => put(text, 4, (above as u16).to_be_bytes()),
     }

@@ -87,9 +87,8 @@ pub fn open_train<'a>(
             continue;
         };
         let Some(peer) = snapshot.peer(receiving.epoch.tag().peer) else { continue };
-        let mut opening = Opening { snapshot, arrival, peer, receiving, tally, packets: 0, bytes: 0 };
+        let mut opening = Opening { snapshot, arrival, peer, receiving, tally: &mut tally, packets: 0, bytes: 0 };
         opening.run(header, count, run, joiner, sink, report);
-        tally = opening.tally;
     }
     tally
 }
@@ -106,12 +105,16 @@ fn hand_over(snapshot: &Snapshot, Arrival { from, local, .. }: Arrival, datagram
 /// How many datagrams from the first on have the same receiver and counters in a row.
 fn run_length(train: &[u8], stride: usize, first: DataHeader) -> usize {
     let follows = |(at, datagram): &(usize, &[u8])| {
-        let number = first.counter.number() + *at as u64;
-        let expected = Counter::new(first.counter.lane() as u8, number);
-        let header = DataHeader::parse(datagram);
-        header.is_ok_and(|header| header.receiver == first.receiver && Some(header.counter) == expected)
+        DataHeader::parse(datagram).is_ok_and(|header| header_in_run(first, *at, datagram) == Some(header))
     };
     train.chunks(stride).enumerate().take(RUN_RECORDS_MAX).take_while(follows).count()
+}
+
+/// The header of datagram `at` of a run, counted from 0: all but its kind follows from the first one's.
+fn header_in_run(first: DataHeader, at: usize, datagram: &[u8]) -> Option<DataHeader> {
+    let kind = RecordKind::from_byte(*datagram.first()?)?;
+    let counter = Counter::new(first.counter.lane() as u8, first.counter.number() + at as u64)?;
+    Some(DataHeader { kind, counter, ..first })
 }
 
 /// A run being opened: all records are of one peer and one epoch.
@@ -120,7 +123,7 @@ struct Opening<'s> {
     arrival: Arrival,
     peer: &'s PeerView,
     receiving: &'s Receiving,
-    tally: Tally,
+    tally: &'s mut Tally,
     packets: u64,
     bytes: u64,
 }
@@ -168,9 +171,9 @@ impl Opening<'_> {
             if fresh >> at & 1 == 0 {
                 continue;
             }
-            match DataHeader::parse(datagram) {
-                Ok(header) if epoch.unseal(header, datagram) => authentic |= 1 << at,
-                Ok(_) | Err(_) => {
+            match header_in_run(first, at, datagram) {
+                Some(header) if epoch.unseal(header, datagram) => authentic |= 1 << at,
+                Some(_) | None => {
                     forged += 1;
                     let longest = DATA_HEADER_BYTES + usize::from(epoch.inner_mtu()) + TAG_BYTES;
                     self.tally.overlong += u64::from(datagram.len() > longest);

@@ -77,7 +77,7 @@ enum NoWay<'s> {
     /// It is dropped, and counted there.
     Drop(&'s Count),
     /// It is longer than the peer's inner MTU.
-    TooBig(&'s PeerView, u16),
+    TooBig(u16),
     /// There is no session: the engine is told.
     NoEpoch,
 }
@@ -158,7 +158,7 @@ impl Packer {
                 return Step::Done;
             }
             // The inner MTU became smaller while the packets waited: the next ones are told.
-            Err(NoWay::TooBig(peer, _)) => {
+            Err(NoWay::TooBig(_)) => {
                 peer.traffic.drops.too_big.add(self.bundle.packets());
                 self.bundle.clear();
                 return Step::Done;
@@ -278,7 +278,7 @@ impl Packer {
                 count.add(pieces as u64);
                 Step::Done
             }
-            NoWay::TooBig(peer, mtu) => {
+            NoWay::TooBig(mtu) => {
                 peer.traffic.drops.too_big.add(pieces as u64);
                 Step::TooBig(*mtu)
             }
@@ -327,7 +327,7 @@ fn way<'s>(view: View<'s>, id: PeerId, peer: &'s PeerView, tos: u8, longest: usi
     let sealing = peer.sealing.as_ref().filter(|sealing| view.now < sealing.until).ok_or(NoWay::NoEpoch)?;
     let epoch = &*sealing.epoch;
     if longest > usize::from(epoch.inner_mtu()) {
-        return Err(NoWay::TooBig(peer, epoch.inner_mtu()));
+        return Err(NoWay::TooBig(epoch.inner_mtu()));
     }
     let to = peer.endpoint.ok_or(NoWay::Drop(&drops.no_endpoint))?;
     Ok(Way { peer, epoch, destination: Destination { peer: id, to, tos } })

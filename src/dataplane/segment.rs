@@ -8,22 +8,14 @@
 //! descriptor, big-endian:  bit 15  last segment of its super-packet    bits 0..14  index in the super-packet
 //! ```
 
-use crate::wire::checksum;
+use crate::wire::checksum::{self, IPV4_CHECKSUM_AT};
 use crate::wire::field::{Malformed, put, u16_at, u32_at};
-use crate::wire::layers::{Family, Layers, Transport};
+use crate::wire::layers::{Family, Layers, TCP_CWR, TCP_FIN_PSH, TCP_FLAGS_AT, Transport};
 
 /// Set in the descriptor of the last segment.
 const LAST: u16 = 0x8000;
 /// Segments of one super-packet: as many as an index has values.
 const SEGMENTS_MAX: usize = LAST as usize;
-/// Where the flags lie in a TCP header (RFC 9293 3.1).
-const TCP_FLAGS_AT: usize = 13;
-/// FIN and PSH: only the last segment of a super-packet carries them.
-const TCP_FIN_PSH: u8 = 0x09;
-/// CWR: only the first segment carries it (RFC 3168 6.1.2: it answers one congestion signal).
-const TCP_CWR: u8 = 0x80;
-/// Where the header checksum lies in an IPv4 header.
-const IPV4_CHECKSUM_AT: usize = 10;
 
 /// A super-packet, or a single packet, that can be written as segment records.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +179,7 @@ impl Segment {
 /// Computes both checksums in place; `pseudo` is the sum of the pseudo-header.
 fn complete(packet: &mut [u8], layers: Layers, pseudo: u64) {
     if layers.family == Family::V4 {
-        write_ipv4_checksum(packet, layers.ip_bytes);
+        checksum::write_ipv4(packet, layers.ip_bytes);
     }
     put(packet, layers.checksum_at(), [0, 0]);
     let above = packet.get(layers.ip_bytes..).unwrap_or_default();
@@ -197,13 +189,6 @@ fn complete(packet: &mut [u8], layers: Layers, pseudo: u64) {
         sum => sum,
     };
     put(packet, layers.checksum_at(), sum.to_be_bytes());
-}
-
-/// Computes the checksum of an IPv4 header of that many bytes in place.
-pub fn write_ipv4_checksum(packet: &mut [u8], header_bytes: usize) {
-    put(packet, IPV4_CHECKSUM_AT, [0, 0]);
-    let header = packet.get(..header_bytes).unwrap_or_default();
-    put(packet, IPV4_CHECKSUM_AT, checksum::finish(checksum::add(0, header)).to_be_bytes());
 }
 
 #[cfg(test)]

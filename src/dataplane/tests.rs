@@ -9,7 +9,6 @@ use crate::dataplane::pack::View;
 use crate::dataplane::report::PumpEvent;
 use crate::dataplane::routes::Routes;
 use crate::dataplane::seal::seal_record;
-use crate::dataplane::segment::write_ipv4_checksum;
 use crate::dataplane::single::{open_one, seal_one};
 use crate::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
 use crate::dataplane::train::Destination;
@@ -19,6 +18,7 @@ use crate::types::offload::OffloadSet;
 use crate::types::policy::Cipher;
 use crate::types::secret::Secret;
 use crate::types::time::Instant;
+use crate::wire::checksum;
 use crate::wire::transport::RecordKind;
 
 const INDEX: u32 = 0x0a0b_0c0d;
@@ -315,7 +315,7 @@ fn congestion_met_on_the_way_is_told_inside_or_the_packet_is_dropped() {
     {
         let mut inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 40);
         inner[1] = inner_tos;
-        write_ipv4_checksum(&mut inner, 20);
+        checksum::write_ipv4(&mut inner, 20);
         let (sent, mut datagram, _) = seal(&world, NOW, &inner);
         assert_eq!(sent.unwrap().tos, inner_tos, "the outer header says what the inner one says");
         let arrival = Arrival { tos: outer_tos, ..arrival(NOW, home(), None) };
@@ -323,7 +323,7 @@ fn congestion_met_on_the_way_is_told_inside_or_the_packet_is_dropped() {
         assert_eq!(opened.as_ref().map(|packet| packet[1]), expected, "{inner_tos:#x} in {outer_tos:#x}");
         if let Some(mut opened) = opened {
             let sum = opened[10..12].to_vec();
-            write_ipv4_checksum(&mut opened, 20);
+            checksum::write_ipv4(&mut opened, 20);
             assert_eq!(opened[10..12], sum, "the header checksum follows");
         }
     }

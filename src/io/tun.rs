@@ -39,6 +39,15 @@ pub trait TunQueue: Send + Sync + AsFd {
     fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()>;
 }
 
+/// Writes a frame whose first part is the header: a queue that has none is given the packet alone.
+///
+/// # Errors
+/// As for [`TunQueue::write`].
+pub fn write_frame(queue: &dyn TunQueue, frame: &[IoSlice<'_>]) -> io::Result<()> {
+    let skipped = usize::from(!queue.has_vnet_header());
+    queue.write(frame.get(skipped..).unwrap_or_default())
+}
+
 /// An open TUN interface. It vanishes, with its addresses and routes, when the last queue is dropped.
 pub struct Tun {
     /// Its name.

@@ -1,5 +1,10 @@
 //! The Internet checksum (RFC 1071): of IPv4 headers, and of TCP and UDP with their pseudo-header (RFC 9293 3.1, RFC 768).
 
+use super::field::put;
+
+/// Where the checksum lies in an IPv4 header (RFC 791).
+pub const IPV4_CHECKSUM_AT: usize = 10;
+
 /// Adds bytes to a running sum. Of several parts in a row all but the last have an even length.
 pub fn add(sum: u64, bytes: &[u8]) -> u64 {
     let (words, rest) = bytes.as_chunks::<4>();
@@ -30,6 +35,13 @@ pub fn finish(sum: u64) -> u16 {
 /// the transport header with its payload, in bytes.
 pub fn pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> u64 {
     add(u64::from(protocol) + length as u64, addresses)
+}
+
+/// Computes the checksum of an IPv4 header of that many bytes in place.
+pub fn write_ipv4(packet: &mut [u8], header_bytes: usize) {
+    put(packet, IPV4_CHECKSUM_AT, [0, 0]);
+    let header = packet.get(..header_bytes).unwrap_or_default();
+    put(packet, IPV4_CHECKSUM_AT, finish(add(0, header)).to_be_bytes());
 }
 
 #[cfg(test)]

@@ -2,13 +2,11 @@
 //!
 //! `tos` is the whole octet: six bits of DSCP (RFC 2474), two of ECN (RFC 3168).
 
-use crate::wire::checksum;
+use crate::wire::checksum::{self, IPV4_CHECKSUM_AT};
 use crate::wire::field::{put, u16_at};
 
 /// Bits of ECN in the octet.
 const ECN_BITS: u8 = 0b11;
-/// Where an IPv4 header has its checksum.
-const IPV4_CHECKSUM_AT: usize = 10;
 
 /// The two bits (RFC 3168, 5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,8 +127,7 @@ mod tests {
     }
 
     fn with_sum(mut header: [u8; 20]) -> [u8; 20] {
-        let sum = checksum::finish(checksum::add(0, &header));
-        put(&mut header, IPV4_CHECKSUM_AT, sum.to_be_bytes());
+        checksum::write_ipv4(&mut header, 20);
         header
     }
 

@@ -113,8 +113,7 @@ fn write_v4(packet: &[u8], mtu: u16, [from, to]: [Ipv4Addr; 2], out: &mut Vec<u8
     out.extend_from_slice(&[0x45, TOS, l0, l1, 0, 0, df, 0, HOPS, ICMP, 0, 0]);
     out.extend_from_slice(&from.octets());
     out.extend_from_slice(&to.octets());
-    let sum = checksum::finish(checksum::add(0, out));
-    put(out, 10, sum.to_be_bytes());
+    checksum::write_ipv4(out, IPV4_HEADER_BYTES);
     let [m0, m1] = mtu.to_be_bytes();
     out.extend_from_slice(&[3, 4, 0, 0, 0, 0, m0, m1]);
     out.extend_from_slice(quoted);

@@ -5,6 +5,12 @@ use crate::wire::ip::{IPV4_HEADER_BYTES, IPV6_HEADER_BYTES};
 
 /// Bytes of a TCP header without options (RFC 9293).
 const TCP_HEADER_BYTES: usize = 20;
+/// Where the flags lie in a TCP header (RFC 9293 3.1).
+pub const TCP_FLAGS_AT: usize = 13;
+/// FIN and PSH: only the last segment of a super-packet carries them.
+pub const TCP_FIN_PSH: u8 = 0x09;
+/// CWR: only the first segment carries it (RFC 3168 6.1.2: it answers one congestion signal).
+pub const TCP_CWR: u8 = 0x80;
 /// Bytes of a UDP header (RFC 768).
 const UDP_HEADER_BYTES: usize = 8;
 /// Bytes of the longest headers that [`Layers`] describes: IPv6 and TCP with all options.

@@ -8,7 +8,7 @@ use crate::dataplane::join::Deliver;
 use crate::dataplane::segment::Cut;
 use crate::dataplane::snapshot::Snapshot;
 use crate::io::refusal::is_refusal;
-use crate::io::tun::is_gone;
+use crate::io::tun::{is_gone, write_frame};
 use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet};
 use crate::wire::layers::{Layers, Transport};
@@ -38,8 +38,7 @@ impl<'s> TunSink<'s> {
     }
 
     fn write(&self, frame: &[IoSlice<'_>]) -> io::Result<()> {
-        let skipped = usize::from(!self.shared.tun.has_vnet_header());
-        self.shared.tun.write(frame.get(skipped..).unwrap_or_default())
+        write_frame(&*self.shared.tun, frame)
     }
 
     /// A packet that the kernel refused, as what the kernel would have made of it. If that works, the offload is what it

@@ -7,6 +7,7 @@ use super::too_big::TooBig;
 use super::worker::{Failures, Shared};
 use crate::dataplane::frame::Frame;
 use crate::dataplane::pack::{Cursor, Packer, Step, View};
+use crate::dataplane::report::Report;
 use crate::dataplane::train::Destination;
 use crate::io::refusal::{is_refusal, is_too_long};
 use crate::io::tun::is_gone;
@@ -94,7 +95,7 @@ impl Sealer {
 
 impl Shared {
     /// One step with the newest keys. They are not held while anything waits: the engine erases them in between.
-    fn step(&self, work: impl FnOnce(View<'_>, crate::dataplane::report::Report<'_>) -> Step) -> Step {
+    fn step(&self, work: impl FnOnce(View<'_>, Report<'_>) -> Step) -> Step {
         let snapshot = self.snapshot.load();
         let view = View { snapshot: &snapshot, now: (self.clock)(), offloads: self.offloads.set() };
         work(view, &mut |event| self.inlet.offer(event))

@@ -2,7 +2,7 @@
 
 use std::io::IoSlice;
 
-use crate::io::tun::TunQueue;
+use crate::io::tun::{TunQueue, write_frame};
 use crate::types::bucket::Bucket;
 use crate::types::limits::IPV6_MTU_MIN;
 use crate::types::time::Instant;
@@ -40,9 +40,8 @@ impl TooBig {
         self.bucket = rest;
         let header = VnetHeader::default().to_bytes();
         let frame = [IoSlice::new(&header), IoSlice::new(&self.answer)];
-        let skipped = usize::from(!tun.has_vnet_header());
         // One that is lost is made again for the next long packet.
-        let _ = tun.write(frame.get(skipped..).unwrap_or_default());
+        let _ = write_frame(tun, &frame);
     }
 }
 

@@ -17,7 +17,6 @@ use crate::daemon::pump::sealer::Sealer;
 use crate::daemon::pump::watch::GroWatch;
 use crate::daemon::pump::worker::Shared;
 use crate::dataplane::frame::{Frame, Shape};
-use crate::dataplane::segment::write_ipv4_checksum;
 use crate::dataplane::snapshot::Snapshot;
 use crate::dataplane::traffic::Drops;
 use crate::io::clock::Clock;
@@ -194,7 +193,7 @@ fn frame(what: Sent, sequence: u32) -> Vec<u8> {
         packet.extend([0, 0]);
     }
     packet.extend((0..payload).map(|at| (at as u32 + sequence * 37) as u8));
-    write_ipv4_checksum(&mut packet, 20);
+    checksum::write_ipv4(&mut packet, 20);
     let sum = checksum::pseudo_header(&packet[12..20], transport.number(), above);
     let offset = transport.checksum_at() as u16;
     let at = 20 + usize::from(offset);
