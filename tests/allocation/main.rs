@@ -9,6 +9,9 @@
 )]
 
 mod counting;
+#[path = "../link/link.rs"]
+#[expect(dead_code, reason = "the packet threads are tested with a real address")]
+mod link;
 mod pumps;
 mod world;
 
@@ -16,11 +19,11 @@ use std::io::IoSlice;
 use std::net::SocketAddr;
 
 use counting::requests;
-use plait::dataplane::frame::Frame;
 use plait::dataplane::join::{Deliver, Joiner};
 use plait::dataplane::open::{Arrival, open_train};
-use plait::dataplane::pack::{Cursor, Packer, Step, View};
+use plait::dataplane::pack::{Packer, View};
 use plait::dataplane::snapshot::Snapshot;
+use plait::dataplane::train::Train;
 use plait::types::id::PeerId;
 use plait::types::offload::{Offload, OffloadSet};
 use plait::types::policy::Cipher;
@@ -29,6 +32,8 @@ use plait::types::time::Instant;
 use plait::wire::layers::Transport;
 use plait::wire::vnet::VnetHeader;
 use world::{frame, whole, world};
+
+use crate::link::burst;
 
 /// Bursts before the count begins: every buffer has its size then.
 const WARM_UP: usize = 20;
@@ -69,29 +74,18 @@ impl Wire {
         Self { buffers: (0..TRAINS_MAX).map(|_| vec![0; 65_535]).collect(), trains: Vec::with_capacity(TRAINS_MAX) }
     }
 
-    fn take(&mut self, packer: &mut Packer) {
-        let train = packer.train();
+    fn take(&mut self, train: &Train) {
         if train.destination().is_some() {
             let bytes = train.bytes();
             self.buffers[self.trains.len()][..bytes.len()].copy_from_slice(bytes);
             self.trains.push((bytes.len(), train.stride()));
         }
-        train.clear();
     }
 }
 
 fn seal_burst(view: View<'_>, packer: &mut Packer, frames: &[Vec<u8>], wire: &mut Wire) {
     wire.trains.clear();
-    for frame in frames {
-        let mut cursor = Cursor::new(Frame::parse(frame, true).unwrap());
-        while packer.pack(view, &mut cursor, &mut |_| true) == Step::Send {
-            wire.take(packer);
-        }
-    }
-    while packer.close(view, &mut |_| true) == Step::Send {
-        wire.take(packer);
-    }
-    wire.take(packer);
+    burst(view, packer, frames, |train| wire.take(train));
 }
 
 fn open_burst(snapshot: &Snapshot, offloads: OffloadSet, wire: &mut Wire, sink: &mut Counted) {

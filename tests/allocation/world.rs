@@ -1,43 +1,22 @@
 //! Both ends of one epoch, and frames of every kind that a TUN queue gives.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use plait::crypto::aead::AeadBackend;
-use plait::dataplane::routes::Routes;
-use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
-use plait::types::id::{PeerId, SessionIndex};
+use plait::dataplane::snapshot::{Endpoint, Snapshot};
+use plait::session::epoch::RecordTerms;
 use plait::types::policy::Cipher;
-use plait::types::secret::Secret;
-use plait::types::time::Instant;
 use plait::wire::layers::{Layers, Transport};
 use plait::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
+
+use crate::link::{ALL, both_ends};
 
 const INDEX: u32 = 7;
 const INNER_MTU: u16 = 1420;
 
 /// A peer that owns every address and lives at `at`; what is sealed to it opens here.
 pub(crate) fn world(cipher: Cipher, features: u8, at: SocketAddr) -> Snapshot {
-    let (key, index) = (Secret::take(&mut [9; 32]), SessionIndex::new(INDEX).unwrap());
     let terms = RecordTerms { cipher, inner_mtu: INNER_MTU, features };
-    let tag = EpochTag { peer: PeerId(0), session: 0, number: 0 };
-    let seal = SealEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let open = OpenEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let (until, standing) = (Instant::FAR_FUTURE, Standing::Current);
-    let peer = PeerView {
-        endpoint: Some(Endpoint { to: at, from: Some(at.ip()) }),
-        sealing: Some(Sealing { epoch: Arc::new(seal), until }),
-        blocked: false,
-        inner_mtu: INNER_MTU,
-        traffic: Arc::default(),
-    };
-    Snapshot {
-        peers: vec![peer],
-        routes: Arc::new(Routes::new(["0.0.0.0/0", "::/0"].map(|prefix| (prefix.parse().unwrap(), PeerId(0))))),
-        receive: vec![Receiving { index: INDEX, epoch: Arc::new(open), until, standing }],
-        unclaimed: Arc::default(),
-    }
+    both_ends(terms, INDEX, ALL, Endpoint { to: at, from: Some(at.ip()) })
 }
 
 /// A frame with the kernel's header in front: cut into pieces of `size` bytes if it is longer.

@@ -23,6 +23,8 @@ mod identity;
 mod keys;
 #[path = "../pair/kme.rs"]
 mod kme;
+#[path = "../link/link.rs"]
+mod link;
 #[path = "../handshake/pair.rs"]
 #[expect(dead_code, reason = "only other tests rotate cookies and build I1 anew")]
 mod pair;

@@ -3,22 +3,17 @@
 
 use std::io::IoSlice;
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use plait::crypto::aead::AeadBackend;
-use plait::dataplane::frame::Frame;
 use plait::dataplane::join::{Deliver, Joiner};
 use plait::dataplane::open::{Arrival, open_train};
-use plait::dataplane::pack::{Cursor, Packer, Step, View};
-use plait::dataplane::routes::Routes;
+use plait::dataplane::pack::{Packer, View};
 use plait::dataplane::segment::Cut;
 use plait::dataplane::single::open_one;
-use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
-use plait::types::id::{PeerId, SessionIndex};
+use plait::dataplane::snapshot::Snapshot;
+use plait::session::epoch::RecordTerms;
+use plait::types::id::PeerId;
 use plait::types::offload::{Offload, OffloadSet};
 use plait::types::policy::Cipher;
-use plait::types::secret::Secret;
 use plait::types::time::Instant;
 use plait::wire::layers::Transport;
 use plait::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
@@ -26,6 +21,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 
+use super::link::{ALL, both_ends, burst, nowhere};
 use super::supers::{Super, supers};
 
 const NOW: Instant = Instant::from_nanos(1);
@@ -54,25 +50,8 @@ fn here() -> SocketAddr {
 }
 
 fn world(features: u8) -> Snapshot {
-    let (key, index) = (Secret::take(&mut [9; 32]), SessionIndex::new(INDEX).unwrap());
-    let tag = EpochTag { peer: PeerId(0), session: 0, number: 0 };
     let terms = RecordTerms { cipher: Cipher::Aes256Gcm, inner_mtu: INNER_MTU, features };
-    let seal = SealEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let open = OpenEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let until = Instant::FAR_FUTURE;
-    let peer = PeerView {
-        endpoint: Some(Endpoint { to: here(), from: None }),
-        sealing: Some(Sealing { epoch: Arc::new(seal), until }),
-        blocked: false,
-        inner_mtu: INNER_MTU,
-        traffic: Arc::default(),
-    };
-    Snapshot {
-        peers: vec![peer],
-        routes: Arc::new(Routes::new(["0.0.0.0/0", "::/0"].map(|p| (p.parse().unwrap(), PeerId(0))))),
-        receive: vec![Receiving { index: INDEX, epoch: Arc::new(open), until, standing: Standing::Current }],
-        unclaimed: Arc::default(),
-    }
+    both_ends(terms, INDEX, ALL, nowhere())
 }
 
 /// Frames as a TUN queue gives them.
@@ -106,24 +85,12 @@ fn frames(flow: &Super, hand: Hand) -> Vec<Vec<u8>> {
 fn pack(world: &Snapshot, frames: &[Vec<u8>], offloads: OffloadSet) -> Vec<Vec<u8>> {
     let (mut packer, mut datagrams) = (Packer::new(1), Vec::new());
     let view = View { snapshot: world, now: NOW, offloads };
-    let mut send = |packer: &mut Packer| {
-        let train = packer.train();
+    burst(view, &mut packer, frames, |train| {
         let pieces: Vec<_> = train.bytes().chunks(train.stride().max(1)).map(<[u8]>::to_vec).collect();
         assert_eq!(pieces.len(), train.count());
         assert!(offloads.has(Offload::Gso) || pieces.len() <= 1);
         datagrams.extend(pieces);
-        train.clear();
-    };
-    for frame in frames {
-        let mut cursor = Cursor::new(Frame::parse(frame, true).unwrap());
-        while packer.pack(view, &mut cursor, &mut |_| false) == Step::Send {
-            send(&mut packer);
-        }
-    }
-    while packer.close(view, &mut |_| false) == Step::Send {
-        send(&mut packer);
-    }
-    send(&mut packer);
+    });
     datagrams
 }
 

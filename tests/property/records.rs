@@ -1,25 +1,22 @@
 //! Records: what goes in comes out, nothing changed opens, and no bytes of any kind do harm.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use plait::crypto::aead::AeadBackend;
 use plait::dataplane::open::Arrival;
 use plait::dataplane::pack::View;
-use plait::dataplane::routes::Routes;
 use plait::dataplane::seal::write_record;
 use plait::dataplane::single::{open_one, seal_one};
-use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
-use plait::types::id::{PeerId, SessionIndex};
+use plait::dataplane::snapshot::{Endpoint, Snapshot};
+use plait::session::epoch::RecordTerms;
 use plait::types::offload::OffloadSet;
 use plait::types::policy::Cipher;
-use plait::types::secret::Secret;
 use plait::types::time::Instant;
 use plait::wire::transport::{Counter, RecordKind};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+
+use super::link::both_ends;
 
 const NOW: Instant = Instant::from_nanos(1);
 const CIPHERS: [Cipher; 2] = [Cipher::ChaCha20Poly1305, Cipher::Aes256Gcm];
@@ -29,30 +26,10 @@ fn peer_address() -> SocketAddr {
     SocketAddr::from(([198, 51, 100, 7], 51900))
 }
 
-fn tag() -> EpochTag {
-    EpochTag { peer: PeerId(0), session: 0, number: 0 }
-}
-
 /// Both ends of one epoch of peer 0, who owns 10.0.0.0/9 and fd00::/16.
 fn world(cipher: Cipher, inner_mtu: u16) -> Snapshot {
-    let (key, index) = (Secret::take(&mut [9; 32]), SessionIndex::new(INDEX).unwrap());
     let terms = RecordTerms { cipher, inner_mtu, features: 0 };
-    let seal = SealEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
-    let open = OpenEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
-    let peer = PeerView {
-        endpoint: Some(Endpoint { to: peer_address(), from: None }),
-        sealing: Some(Sealing { epoch: Arc::new(seal), until: Instant::FAR_FUTURE }),
-        blocked: false,
-        inner_mtu,
-        traffic: Arc::default(),
-    };
-    let standing = Standing::Current;
-    Snapshot {
-        peers: vec![peer],
-        routes: Arc::new(Routes::new(["10.0.0.0/9", "fd00::/16"].map(|p| (p.parse().unwrap(), PeerId(0))))),
-        receive: vec![Receiving { index: INDEX, epoch: Arc::new(open), until: Instant::FAR_FUTURE, standing }],
-        unclaimed: Arc::default(),
-    }
+    both_ends(terms, INDEX, ["10.0.0.0/9", "fd00::/16"], Endpoint { to: peer_address(), from: None })
 }
 
 /// An IPv4 packet of 20 bytes or more from a good source, or an IPv6 one of 40 or more.

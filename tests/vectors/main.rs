@@ -23,6 +23,8 @@ mod folder;
 mod handshake;
 mod hex;
 mod keys;
+#[path = "../link/link.rs"]
+mod link;
 mod negative;
 #[path = "../handshake/pair.rs"]
 mod pair;

@@ -1,22 +1,15 @@
 //! `records.json`: plaintexts of segment and bundle records, and what must be refused of them (PROTOCOL 2.9).
 
-use std::sync::Arc;
-
-use plait::crypto::aead::AeadBackend;
 use plait::dataplane::bundle::{self, Bundle, Form};
-use plait::dataplane::frame::Frame;
 use plait::dataplane::open::Arrival;
-use plait::dataplane::pack::{Cursor, Packer, Step, View};
-use plait::dataplane::routes::Routes;
+use plait::dataplane::pack::{Packer, View};
 use plait::dataplane::seal::seal_record;
 use plait::dataplane::segment::{Cut, Segment};
 use plait::dataplane::single::{open_one, seal_one};
-use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
-use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
-use plait::types::id::{PeerId, SessionIndex};
+use plait::dataplane::snapshot::Snapshot;
+use plait::session::epoch::RecordTerms;
 use plait::types::offload::OffloadSet;
 use plait::types::policy::Cipher;
-use plait::types::secret::Secret;
 use plait::types::terms::{FEATURE_BUNDLE, FEATURE_SEGMENT};
 use plait::types::time::Instant;
 use plait::wire::layers::{Layers, Transport};
@@ -26,6 +19,7 @@ use serde_json::Value;
 
 use super::folder::{self, cases};
 use super::hex::bytes;
+use super::link::{ALL, both_ends, burst, nowhere};
 
 const INDEX: u32 = 7;
 const NOW: Instant = Instant::from_nanos(1);
@@ -46,25 +40,8 @@ fn size(case: &Value) -> u16 {
 
 /// Both ends of one epoch of a peer that owns every address.
 fn world(features: u8) -> Snapshot {
-    let (key, index) = (Secret::take(&mut [9; 32]), SessionIndex::new(INDEX).unwrap());
     let terms = RecordTerms { cipher: Cipher::ChaCha20Poly1305, inner_mtu: INNER_MTU, features };
-    let tag = EpochTag { peer: PeerId(0), session: 0, number: 0 };
-    let seal = SealEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let open = OpenEpoch::new(tag, index, &key, AeadBackend::AwsLc, terms);
-    let (until, standing) = (Instant::FAR_FUTURE, Standing::Current);
-    let peer = PeerView {
-        endpoint: Some(Endpoint { to: ([192, 0, 2, 1], 51900).into(), from: None }),
-        sealing: Some(Sealing { epoch: Arc::new(seal), until }),
-        blocked: false,
-        inner_mtu: INNER_MTU,
-        traffic: Arc::default(),
-    };
-    Snapshot {
-        peers: vec![peer],
-        routes: Arc::new(Routes::new(["0.0.0.0/0", "::/0"].map(|prefix| (prefix.parse().unwrap(), PeerId(0))))),
-        receive: vec![Receiving { index: INDEX, epoch: Arc::new(open), until, standing }],
-        unclaimed: Arc::default(),
-    }
+    both_ends(terms, INDEX, ALL, nowhere())
 }
 
 /// What comes of a record with this plaintext, and how many were malformed.
@@ -85,20 +62,10 @@ fn open_datagram(world: &Snapshot, mut datagram: Vec<u8>) -> (Vec<Vec<u8>>, u64)
 fn packed(world: &Snapshot, frame: &[u8]) -> Vec<(RecordKind, Vec<u8>)> {
     let view = View { snapshot: world, now: NOW, offloads: OffloadSet::ALL };
     let (mut packer, mut datagrams) = (Packer::new(1), Vec::new());
-    let mut leave = |packer: &mut Packer| {
-        let train = packer.train();
+    burst(view, &mut packer, &[frame.to_vec()], |train| {
         let stride = train.stride().max(1);
         datagrams.extend(train.bytes().chunks(stride).map(<[u8]>::to_vec));
-        train.clear();
-    };
-    let mut cursor = Cursor::new(Frame::parse(frame, true).unwrap());
-    while packer.pack(view, &mut cursor, &mut |_| true) == Step::Send {
-        leave(&mut packer);
-    }
-    while packer.close(view, &mut |_| true) == Step::Send {
-        leave(&mut packer);
-    }
-    leave(&mut packer);
+    });
     let epoch = &world.receive[0].epoch;
     let text = |datagram: &mut Vec<u8>| {
         let header = DataHeader::parse(datagram).unwrap();
