@@ -1,6 +1,7 @@
 //! The command line as typed: every verb with its help and one example (clap derive).
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -120,13 +121,16 @@ pub enum Verb {
         wait: bool,
     },
     /// Show peers, keys and key sources; the exit code says how the worst peer is
-    #[command(after_help = "Example: plait status hq-dc --json")]
+    #[command(after_help = "Example: plait status hq-dc --watch 1s")]
     Status {
         /// Name of the interface, or its configuration file; none: all that run
         name: Option<String>,
         /// For scripts: one JSON object a line
         #[arg(long)]
         json: bool,
+        /// Show it again and again, this far apart (200ms to 1h), until interrupted
+        #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = watch_interval)]
+        watch: Option<Duration>,
     },
     /// Run the tunnel in the foreground
     #[command(after_help = "Example: plait up hq-dc")]
@@ -162,4 +166,11 @@ pub enum RatchetCommand {
         /// Name of the peer
         peer: String,
     },
+}
+
+/// Between two looks of `status --watch`: not so often that looking is a load, not so seldom that it seems to stand still.
+fn watch_interval(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|error| format!("expected a time such as 1s: {error}"))?;
+    let fits = (Duration::from_millis(200)..=Duration::from_secs(3600)).contains(&span);
+    if fits { Ok(span) } else { Err("expected 200ms to 1h".to_owned()) }
 }

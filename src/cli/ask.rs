@@ -1,4 +1,4 @@
-//! Verbs that ask a running daemon: `status`, `rekey`, `down`.
+//! Verbs that ask a running daemon: `rekey`, `down`; and how every verb asks one.
 
 use std::path::Path;
 use std::time::Duration;
@@ -6,14 +6,12 @@ use std::time::Duration;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
 use crate::config::interface_name;
-use crate::control::report::{StatusReport, Urgency};
 use crate::control::request::{Answer, Request};
-use crate::control::text;
 use crate::daemon::limits::REKEY_WAIT;
 use crate::daemon::load::{config_path, interface_of};
 use crate::io::clock::Clock;
 use crate::io::control_client::{ANSWER_DEADLINE, CallError, call};
-use crate::io::control_socket::{lock_path, running};
+use crate::io::control_socket::lock_path;
 use crate::io::lock::Lock;
 use crate::types::time::Instant;
 
@@ -32,44 +30,6 @@ pub(super) fn interface(name_or_file: &str) -> Result<String, Failure> {
             Err(Failure::new(Exit::Usage, text))
         }
     }
-}
-
-/// `plait status [NAME] [--json]`. The worst peer of all daemons asked decides the exit code.
-pub(super) fn status(name: Option<&str>, json: bool, run_dir: &Path) -> Outcome {
-    let names = match name {
-        Some(name) => vec![interface(name)?],
-        None => running(run_dir).map_err(|error| Failure::io(run_dir.display(), &error))?,
-    };
-    if names.is_empty() {
-        let text = format!("no daemon runs (looked in {})", run_dir.display());
-        return Err(Failure::new(Exit::NotRunning, text));
-    }
-    let (mut shown, mut worst) = (String::new(), Urgency::None);
-    for name in names {
-        let report = report(&name, run_dir)?;
-        worst = worst.max(report.urgency());
-        shown.push_str(&if json { as_json(&report)? } else { text::status(&report, Clock::start().unix()) });
-    }
-    output::data(&shown)?;
-    Ok(match worst {
-        Urgency::None => Exit::Ok,
-        Urgency::Soon => Exit::Degraded,
-        Urgency::Now => Exit::Failure,
-    })
-}
-
-fn report(name: &str, run_dir: &Path) -> Result<StatusReport, Failure> {
-    match ask(name, run_dir, &Request::Status, ANSWER_DEADLINE)? {
-        Answer::Status { status } => Ok(*status),
-        Answer::Done { .. } | Answer::Refused { .. } => {
-            Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than a status")))
-        }
-    }
-}
-
-fn as_json(report: &StatusReport) -> Result<String, Failure> {
-    let line = serde_json::to_string(report);
-    line.map(|line| line + "\n").map_err(|error| Failure::new(Exit::Failure, format!("no JSON: {error}")))
 }
 
 /// `plait rekey NAME [PEER] [--wait]`.
@@ -98,7 +58,8 @@ pub(super) fn down(name: &str, run_dir: &Path) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn ask(name: &str, run_dir: &Path, request: &Request, deadline: Duration) -> Result<Answer, Failure> {
+/// One question to the daemon of that name.
+pub(super) fn ask(name: &str, run_dir: &Path, request: &Request, deadline: Duration) -> Result<Answer, Failure> {
     let answer = call(run_dir, name, request, deadline).map_err(|error| {
         let exit = match error {
             CallError::NotRunning { .. } => Exit::NotRunning,

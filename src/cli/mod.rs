@@ -17,6 +17,7 @@ mod keys;
 mod lab;
 mod logs;
 mod ratchet;
+mod status;
 mod up;
 mod version;
 
@@ -57,7 +58,9 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Demo => demo::run(),
         Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
         Verb::Rekey { name, peer, wait } => ask::rekey(&name, peer, wait, &arguments.places.run_dir),
-        Verb::Status { name, json } => ask::status(name.as_deref(), json, &arguments.places.run_dir),
+        Verb::Status { name, json, watch } => {
+            status::run(name.as_deref(), status::Form::of(json), watch, &arguments.places.run_dir)
+        }
         Verb::Up { name, dry_run } => {
             logs::start();
             up::up(&name, dry_run, &arguments.places)

@@ -6,10 +6,18 @@ use super::exit::{Exit, Failure, Outcome};
 
 /// Writes data to stdout. A reader that went away (`| head`) ends the verb quietly; a full disk is a failure.
 pub fn data(text: &str) -> Outcome {
+    data_wanted(text).map(|_| Exit::Ok)
+}
+
+/// Writes data to stdout and says whether anybody still reads.
+///
+/// # Errors
+/// A full disk and the like.
+pub fn data_wanted(text: &str) -> Result<bool, Failure> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(Exit::Ok),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Ok),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
         Err(error) => Err(Failure::io("cannot write to standard output", &error)),
     }
 }

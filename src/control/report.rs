@@ -7,6 +7,14 @@ use serde::{Deserialize, Serialize};
 /// Number of this form.
 pub const SCHEMA: u32 = 1;
 
+/// A polled figure older than this is stale: three polls in a row brought none (a KME is asked every 30 s).
+pub const STALE_AFTER_SECONDS: f64 = 95.0;
+
+/// Whether a figure of this age is stale.
+pub fn is_stale(age_seconds: f64) -> bool {
+    age_seconds > STALE_AFTER_SECONDS
+}
+
 /// One interface.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
@@ -38,6 +46,10 @@ pub struct StatusReport {
     pub sources: Vec<SourceReport>,
     /// Datagrams refused before a peer was known, by reason.
     pub refused: BTreeMap<String, u64>,
+    /// Packets and datagrams that belong to no peer and went no further, by reason: from the interface `no_route` (in no
+    /// peer's `allowed_ips`) and `not_ip`, from the network `unknown_index`, `malformed` and `queue`.
+    #[serde(default)]
+    pub unclaimed: BTreeMap<String, u64>,
 }
 
 /// A policy as configured; a limit that is not set or unlimited is null.
@@ -160,6 +172,9 @@ pub struct SourceReport {
     pub stored_keys: Option<u64>,
     /// Since it said so.
     pub stored_keys_age_seconds: Option<f64>,
+    /// Whether that is so long ago that the figure says little: over [`STALE_AFTER_SECONDS`]. Null while there is none.
+    #[serde(default)]
+    pub stored_keys_stale: Option<bool>,
     /// Of the last connection.
     pub tls: Option<String>,
     /// Delivered to the engine.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::report::{EpochReport, PeerReport, SourceReport, StatusReport};
+use super::report::{EpochReport, PeerReport, SourceReport, StatusReport, is_stale};
 use super::time::{bytes, rough};
 use crate::types::time::UnixTime;
 
@@ -20,6 +20,7 @@ pub fn status(report: &StatusReport, now: UnixTime) -> String {
         let sources: Vec<&SourceReport> = report.sources.iter().filter(|source| source.peer == peer.name).collect();
         let _ = self::peer(&mut text, peer, &sources, now);
     }
+    let _ = nobodys(&mut text, report);
     text
 }
 
@@ -38,6 +39,21 @@ fn interface(text: &mut String, report: &StatusReport) -> std::fmt::Result {
     writeln!(text, "interface: {interface}    {state}    policy: {}{peers}{}", policy.qkd, limit.unwrap_or_default())?;
     let StatusReport { fingerprint, listen, mtu, .. } = report;
     writeln!(text, "  fingerprint: {fingerprint}    listen: {listen}    mtu: {mtu}    offload: {}", offload(report))
+}
+
+/// What belongs to no peer, once there is any: a missing route or a stranger at the door.
+fn nobodys(text: &mut String, report: &StatusReport) -> std::fmt::Result {
+    for (what, counts) in [("of no peer", &report.unclaimed), ("refused", &report.refused)] {
+        let some: Vec<String> = counts.iter().filter(|(_, count)| **count > 0).map(counted).collect();
+        if !some.is_empty() {
+            writeln!(text, "{what}: {}", some.join(", "))?;
+        }
+    }
+    Ok(())
+}
+
+fn counted((name, count): (&String, &u64)) -> String {
+    format!("{count} {}", name.replace('_', "-"))
 }
 
 /// What is in use, and what is not although it is configured.
@@ -107,7 +123,8 @@ fn epoch(text: &mut String, epoch: &EpochReport, rekey_seconds: u64) -> std::fmt
 fn source(text: &mut String, source: &SourceReport) -> std::fmt::Result {
     write!(text, "  kme: {} {}", source.name, source.state)?;
     if let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) {
-        write!(text, ", {keys} keys stored ({} ago)", rough(age))?;
+        let stale = if is_stale(age) { ", STALE" } else { "" };
+        write!(text, ", {keys} keys stored ({} ago{stale})", rough(age))?;
     }
     write!(text, ", {} used", source.keys_used)?;
     if let (Some(error), Some(age)) = (&source.last_error, source.last_error_age_seconds) {

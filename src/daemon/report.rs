@@ -1,14 +1,16 @@
 //! What `plait status` shows, put together from the engine, the sources and the configuration.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fetch::Fetchers;
 use crate::config::Policy;
 use crate::control::report::{
     EpochReport, HandshakeReport, KeyIdReport, PeerReport, PolicyReport, SCHEMA, SourceReport, StatusReport,
-    TransferReport,
+    TransferReport, is_stale,
 };
 use crate::control::time::{rfc3339, seconds};
+use crate::engine::Engine;
 use crate::engine::output::State;
 use crate::engine::status::{EpochStatus, PeerStatus};
 use crate::io::source::SourceSnapshot;
@@ -51,6 +53,23 @@ pub(super) struct InUse {
     pub(super) offload: OffloadSet,
 }
 
+/// Counts that belong to no peer.
+pub(super) struct Nobodys {
+    refused: BTreeMap<String, u64>,
+    unclaimed: BTreeMap<String, u64>,
+}
+
+impl Nobodys {
+    /// Of this moment.
+    pub(super) fn of(engine: &Engine) -> Self {
+        let owned = |(reason, count): (&'static str, u64)| (reason.to_owned(), count);
+        Self {
+            refused: engine.refusals().map(owned).collect(),
+            unclaimed: engine.unclaimed().into_iter().map(owned).collect(),
+        }
+    }
+}
+
 /// A policy as it is shown.
 pub(super) fn policy(policy: &Policy) -> PolicyReport {
     PolicyReport {
@@ -69,7 +88,7 @@ pub(super) fn status(
     in_use: &InUse,
     uptime: Duration,
     peers: Vec<PeerStatus>,
-    refused: impl Iterator<Item = (&'static str, u64)>,
+    nobodys: Nobodys,
     fetchers: &Fetchers,
 ) -> StatusReport {
     let worst = peers.iter().map(|peer| peer.state).max().unwrap_or(State::Holding);
@@ -87,7 +106,8 @@ pub(super) fn status(
         uptime_seconds: seconds(uptime),
         policy: facts.policy.clone(),
         sources: fetchers.figures().map(|(peer, figures)| source(name_of(peer.0), figures)).collect(),
-        refused: refused.map(|(reason, count)| (reason.to_owned(), count)).collect(),
+        refused: nobodys.refused,
+        unclaimed: nobodys.unclaimed,
         peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
     }
 }
@@ -156,6 +176,7 @@ fn source(peer: String, figures: SourceSnapshot) -> SourceReport {
         state: figures.state.as_str().to_owned(),
         stored_keys,
         stored_keys_age_seconds,
+        stored_keys_stale: stored_keys_age_seconds.map(is_stale),
         tls: figures.tls,
         keys_used: figures.keys_used,
         requests_ok: figures.requests_ok,

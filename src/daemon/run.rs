@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::effects::Effects;
 use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
 use super::pump::PumpNews;
-use super::report::InUse;
+use super::report::{InUse, Nobodys};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{journal, report};
@@ -102,9 +102,9 @@ fn answer(running: &mut Running, waiters: &mut Waiters, call: Call) -> Course {
         Request::Status => {
             let uptime = now.at.since(Instant::ZERO);
             let peers = running.engine.status(now);
-            let refused = running.engine.refusals();
+            let nobodys = Nobodys::of(&running.engine);
             let in_use = InUse { mtu: running.mtu.used(), offload: running.offloads.set() };
-            let status = report::status(&running.facts, &in_use, uptime, peers, refused, &running.fetchers);
+            let status = report::status(&running.facts, &in_use, uptime, peers, nobodys, &running.fetchers);
             // A caller who has gone needs no answer.
             drop(call.answer.send(Answer::Status { status: Box::new(status) }));
         }

@@ -165,6 +165,19 @@ pub struct Unclaimed {
     pub queue: Count,
 }
 
+impl Unclaimed {
+    /// The sums so far, by reason: the names that operators read.
+    pub fn totals(&self) -> [(&'static str, u64); 5] {
+        [
+            ("malformed", self.malformed.total()),
+            ("unknown_index", self.unknown_index.total()),
+            ("not_ip", self.not_ip.total()),
+            ("no_route", self.no_route.total()),
+            ("queue", self.queue.total()),
+        ]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -141,6 +141,11 @@ impl Engine {
         self.door.refusals.iter().map(|(name, count)| (*name, *count))
     }
 
+    /// Packets and datagrams that belong to no peer, by reason.
+    pub fn unclaimed(&self) -> [(&'static str, u64); 5] {
+        self.unclaimed.totals()
+    }
+
     /// Indices of this end that are in use by exchanges and epochs: bounded for each peer (PROTOCOL 2.4).
     pub fn live_indices(&self) -> usize {
         self.desk.live_indices()

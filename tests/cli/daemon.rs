@@ -5,7 +5,14 @@ use super::site::Site;
 #[test]
 fn without_a_daemon_the_verbs_say_so_with_their_code() {
     let site = Site::new();
-    for verb in [&["status", "hq"][..], &["down", "hq"], &["rekey", "hq"], &["rekey", "hq", "--wait"], &["status"]] {
+    for verb in [
+        &["status", "hq"][..],
+        &["down", "hq"],
+        &["rekey", "hq"],
+        &["rekey", "hq", "--wait"],
+        &["status"],
+        &["status", "hq", "--watch", "1s"],
+    ] {
         let arguments = [&["--run-dir", "run"], verb].concat();
         let run = site.plait(&arguments);
         assert_eq!((run.code, run.out.as_str()), (3, ""), "{verb:?}: {run:?}");
@@ -50,7 +57,9 @@ fn a_dry_run_prints_the_commands_and_does_nothing() {
 #[test]
 fn mistakes_of_usage_have_code_2_and_help_has_code_0() {
     let site = Site::new();
-    for arguments in [&["explode"][..], &["status", "--jason"], &["up"], &["status", "a/b c"], &[]] {
+    for arguments in
+        [&["explode"][..], &["status", "--jason"], &["up"], &["status", "a/b c"], &[], &["status", "--watch", "0s"]]
+    {
         let run = site.plait(arguments);
         assert_eq!((run.code, run.out.as_str()), (2, ""), "{arguments:?}: {run:?}");
     }

@@ -58,6 +58,7 @@ fn report() -> StatusReport {
         state: text("ok"),
         stored_keys: Some(812),
         stored_keys_age_seconds: Some(12.5),
+        stored_keys_stale: Some(false),
         tls: Some(text("TLSv1.3 X25519MLKEM768")),
         keys_used: 44,
         requests_ok: 50,
@@ -80,6 +81,7 @@ fn report() -> StatusReport {
         peers: vec![peer],
         sources: vec![source],
         refused: counts(&[]),
+        unclaimed: counts(&[("no_route", 0), ("not_ip", 0), ("malformed", 0), ("unknown_index", 0), ("queue", 0)]),
     }
 }
 
@@ -124,6 +126,26 @@ fn trouble_is_on_the_screen() {
 }
 
 #[test]
+fn what_belongs_to_no_peer_is_on_the_screen_once_there_is_any() {
+    let quiet = status(&report(), NOW);
+    let mut report = report();
+    report.unclaimed = counts(&[("no_route", 7), ("not_ip", 0), ("unknown_index", 2)]);
+    report.refused = counts(&[("mac1", 4)]);
+    let text = status(&report, NOW);
+    assert_eq!(text.strip_prefix(&quiet), Some("of no peer: 7 no-route, 2 unknown-index\nrefused: 4 mac1\n"), "{text}");
+}
+
+#[test]
+fn an_old_figure_says_that_it_is_stale() {
+    let shown = |age| {
+        let mut report = report();
+        report.sources[0].stored_keys_age_seconds = Some(age);
+        status(&report, NOW).contains("STALE")
+    };
+    assert_eq!([0.0, 30.0, STALE_AFTER_SECONDS, STALE_AFTER_SECONDS + 0.1].map(shown), [false, false, false, true]);
+}
+
+#[test]
 fn offloads_that_failed_are_named() {
     let line = |used: &[&str], given_up: &[&str]| {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
@@ -136,13 +158,13 @@ fn offloads_that_failed_are_named() {
 }
 
 #[test]
-fn a_report_of_a_daemon_that_has_no_offloads_is_read() {
+fn a_report_of_a_daemon_of_another_version_is_read() {
     let mut json = serde_json::to_value(report()).unwrap();
-    for member in ["offload", "offload_given_up"] {
+    for member in ["offload", "offload_given_up", "unclaimed"] {
         json.as_object_mut().unwrap().remove(member).unwrap();
     }
     let read = serde_json::from_value::<StatusReport>(json).unwrap();
-    assert_eq!(read, StatusReport { offload: Vec::new(), ..report() });
+    assert_eq!(read, StatusReport { offload: Vec::new(), unclaimed: counts(&[]), ..report() });
 }
 
 #[test]
@@ -191,6 +213,12 @@ fn the_json_has_the_documented_members() {
         "/sources/0/state",
         "/sources/0/stored_keys",
         "/sources/0/stored_keys_age_seconds",
+        "/sources/0/stored_keys_stale",
+        "/unclaimed/no_route",
+        "/unclaimed/not_ip",
+        "/unclaimed/malformed",
+        "/unclaimed/unknown_index",
+        "/unclaimed/queue",
         "/sources/0/tls",
         "/sources/0/keys_used",
         "/sources/0/requests_ok",
