@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::init::args::InitOrder;
 use super::kme::args::KmeCommand;
 
 /// Site tunnel keyed by QKD (ETSI GS QKD 014), ML-KEM-1024 and X25519 together.
@@ -100,6 +101,11 @@ pub enum Verb {
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+    /// Make configuration and keys of one site, and say what to do next; nothing that is there is overwritten
+    #[command(after_help = "Example: plait init hq --peer dc --address 10.99.0.1/30 --endpoint 203.0.113.9:51900 \
+                            --allowed-ips 10.20.0.0/16 --kme-url https://192.0.2.10:8443 --local-sae SAE-HQ \
+                            --remote-sae SAE-DC\n         plait init hq    on a terminal asks")]
+    Init(Box<InitOrder>),
     /// Key management entities: look at one, fetch keys, or simulate a pair
     #[command(subcommand)]
     Kme(Box<KmeCommand>),

@@ -69,7 +69,8 @@ fn label_of(file: &Path) -> Result<Label, Failure> {
     decoded.map(|(label, _)| label).map_err(|error| failure(format!("{}: {error}", file.display())))
 }
 
-fn draw<const N: usize>() -> Result<Secret<N>, Failure> {
+/// Bytes of the system's generator.
+pub(super) fn draw<const N: usize>() -> Result<Secret<N>, Failure> {
     let mut os = OsEntropy::open().map_err(|error| Failure::io("the system's random generator failed", &error))?;
     Ok(Secret::filled(|bytes| os.fill(bytes)))
 }
@@ -82,10 +83,12 @@ fn deliver(out: Option<&Path>, text: &SecretBytes) -> Outcome {
     Ok(Exit::Ok)
 }
 
-fn failure_to_load(error: LoadError) -> Failure {
+/// A key file that cannot be read or written: code 7 if a right is missing.
+pub(super) fn failure_to_load(error: LoadError) -> Failure {
     Failure::new(if error.is_permission() { Exit::Permission } else { Exit::Failure }, error.to_string())
 }
 
-fn failure(error: impl std::fmt::Display) -> Failure {
+/// Any other failure.
+pub(super) fn failure(error: impl std::fmt::Display) -> Failure {
     Failure::new(Exit::Failure, error.to_string())
 }

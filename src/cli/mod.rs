@@ -5,6 +5,7 @@
 
 pub mod args;
 pub mod exit;
+pub mod init;
 pub mod kme;
 pub mod output;
 
@@ -53,6 +54,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Fingerprint { file } => keys::fingerprint(&file),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
+        Verb::Init(order) => init::run(&order),
         Verb::Kme(command) => kme::run(*command, &arguments.places.run_dir),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),

@@ -12,6 +12,7 @@
 mod bench;
 mod check;
 mod daemon;
+mod init;
 mod keys;
 mod run;
 mod site;
