@@ -54,7 +54,7 @@ fn words(field: Field) -> &'static str {
     match field {
         Field::Peer => "Name of the other site (such as dc-east)",
         Field::Address => "Address of this end inside the tunnel (such as 10.99.0.1/30)",
-        Field::Endpoint => "Where the other site listens, ADDRESS:PORT (empty: it calls us)",
+        Field::Endpoint => "Where the other site listens, ADDRESS:PORT (empty if it calls us)",
         Field::AllowedIps => "Prefixes behind the other site (such as 10.99.0.2/32, 10.20.0.0/16)",
         Field::KmeUrl => "Base URL of this site's KME (such as https://192.0.2.10:8443)",
         Field::LocalSae => "Our SAE id",

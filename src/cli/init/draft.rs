@@ -169,7 +169,7 @@ pub(super) mod tests {
             (&["hq", "--endpoint", "10.20.0.1:51900", "--allowed-ips", "10.20.0.0/16"], "lies in allowed_ips"),
             (&["hq", "--kme-url", "http://kme"], "demands HTTPS"),
             (&["hq", "--local-sae", "A", "--remote-sae", "A"], "came our own"),
-            (&["hq", "--peer", "-x"], "name"),
+            (&["hq", "--peer", ".x"], "name"),
             (&["hq", "--qkd", "requird"], "did you mean `required`?"),
             (&["hq", "--listen", "nowhere"], "listen: expected ADDRESS:PORT"),
             (&["a/b"], "names the interface"),
