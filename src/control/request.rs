@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::event::Event;
 use super::report::StatusReport;
 
 /// Version of the lines. A daemon answers its own version only: client and daemon are one binary.
@@ -22,6 +23,21 @@ pub enum Request {
         #[serde(default)]
         wait: bool,
     },
+    /// What happened, oldest first.
+    Events {
+        /// Not older than so many seconds; none: all that is kept.
+        #[serde(default)]
+        since_seconds: Option<u64>,
+        /// Only those with a greater number; one that is greater than all numbers counts as none.
+        #[serde(default)]
+        after: Option<u64>,
+        /// At most the newest so many.
+        #[serde(default)]
+        last: Option<u32>,
+        /// If there is none, answer when there is one, or with none after 30 s.
+        #[serde(default)]
+        wait: bool,
+    },
     /// Close every session and end.
     Stop,
 }
@@ -39,6 +55,11 @@ pub enum Answer {
     Status {
         /// As `plait status --json` prints them.
         status: Box<StatusReport>,
+    },
+    /// What happened.
+    Events {
+        /// Oldest first.
+        events: Vec<Event>,
     },
     /// It is not done.
     Refused {
@@ -92,6 +113,8 @@ mod tests {
         assert_eq!(to_line(&rekey), "{\"version\":1,\"body\":{\"verb\":\"rekey\",\"peer\":\"dc\",\"wait\":true}}\n");
         assert_eq!(from_line::<Request>(&to_line(&rekey)), Ok(rekey));
         assert_eq!(from_line("{\"version\":1,\"body\":{\"verb\":\"status\"}}"), Ok(Request::Status));
+        let events = Request::Events { since_seconds: None, after: Some(7), last: None, wait: false };
+        assert_eq!(from_line("{\"version\":1,\"body\":{\"verb\":\"events\",\"after\":7}}"), Ok(events));
     }
 
     #[test]

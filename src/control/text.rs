@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::report::{EpochReport, PeerReport, SourceReport, StatusReport, is_stale};
-use super::time::{bytes, rough};
+use super::time::{bytes, parse_rfc3339, rough};
 use crate::types::time::UnixTime;
 
 /// Characters of a key_ID that are shown: its beginning and its end, as people compare them.
@@ -143,7 +143,8 @@ fn drops(drops: &BTreeMap<String, u64>) -> String {
     all.map(|(name, count)| format!("{count} {}", name.replace('_', "-"))).collect::<Vec<_>>().join(", ")
 }
 
-fn shortened(key_id: &str) -> String {
+/// Beginning and end of a key_ID, as people compare them; a short one is whole.
+pub fn shortened(key_id: &str) -> String {
     let (front, back) = KEY_ID_ENDS;
     match (key_id.get(..front), key_id.len().checked_sub(back).and_then(|at| key_id.get(at..))) {
         (Some(begin), Some(end)) if key_id.len() > front + back => format!("{begin}...{end}"),
@@ -153,21 +154,10 @@ fn shortened(key_id: &str) -> String {
 
 /// An RFC 3339 moment as an age. A moment that is not in our own form is shown as it is.
 fn ago(moment: &str, now: UnixTime) -> String {
-    let number = |from: usize, to: usize| moment.get(from..to).and_then(|digits| digits.parse::<u64>().ok());
-    let parts = [(0, 4), (5, 7), (8, 10), (11, 13), (14, 16), (17, 19)].map(|(from, to)| number(from, to));
-    let [Some(year), Some(month), Some(day), Some(hour), Some(minute), Some(second)] = parts else {
-        return moment.to_owned();
-    };
-    let unix = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
-    format!("{} ago", rough(now.0.saturating_sub(unix) as f64))
-}
-
-fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
-    // The year begins in March: see `time::rfc3339`, whose inverse this is.
-    let year = if month <= 2 { year.saturating_sub(1) } else { year };
-    let month_from_march = if month > 2 { month.saturating_sub(3) } else { month + 9 };
-    let day_of_year = (153 * month_from_march + 2) / 5 + day.saturating_sub(1);
-    (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).saturating_sub(719_468)
+    match parse_rfc3339(moment) {
+        Some(then) => format!("{} ago", rough(now.0.saturating_sub(then.seconds().0) as f64)),
+        None => moment.to_owned(),
+    }
 }
 
 #[cfg(test)]

@@ -2,13 +2,61 @@
 
 use std::time::Duration;
 
-use crate::types::time::UnixTime;
+use crate::types::time::{UnixMillis, UnixTime};
 
 /// RFC 3339 in UTC, whole seconds: `2026-11-24T09:00:00Z`.
 pub fn rfc3339(time: UnixTime) -> String {
     let (days, second) = (time.0 / 86_400, time.0 % 86_400);
     let (year, month, day) = civil(days);
     format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+/// The same with milliseconds: `2026-11-24T09:00:00.250Z`.
+pub fn rfc3339_millis(time: UnixMillis) -> String {
+    let mut text = rfc3339(time.seconds());
+    text.pop();
+    format!("{text}.{:03}Z", time.0 % 1000)
+}
+
+/// Reads a moment in one of the two forms above, not before 1970.
+pub fn parse_rfc3339(text: &str) -> Option<UnixMillis> {
+    let rest = text.strip_suffix('Z')?;
+    let (whole, millis) = match rest.split_once('.') {
+        Some((whole, digits)) if digits.len() == 3 => (whole, number(digits)?),
+        Some(_) => return None,
+        None => (rest, 0),
+    };
+    let fits = |(place, byte): (usize, u8)| match place {
+        4 | 7 => byte == b'-',
+        10 => byte == b'T',
+        13 | 16 => byte == b':',
+        _ => byte.is_ascii_digit(),
+    };
+    if whole.len() != 19 || !whole.bytes().enumerate().all(fits) {
+        return None;
+    }
+    let part = |from: usize, to: usize| number(whole.get(from..to)?);
+    let (year, month, day) = (part(0, 4)?, part(5, 7)?, part(8, 10)?);
+    let (hour, minute, second) = (part(11, 13)?, part(14, 16)?, part(17, 19)?);
+    let is_date = year >= 1970 && (1..=12).contains(&month) && (1..=31).contains(&day);
+    if !is_date || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3600 + minute * 60 + second;
+    Some(UnixMillis(seconds * 1000 + millis))
+}
+
+fn number(digits: &str) -> Option<u64> {
+    digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok())?
+}
+
+/// The inverse of [`civil`].
+fn days_since_1970(year: u64, month: u64, day: u64) -> u64 {
+    // The year begins in March: see `civil`.
+    let year = if month <= 2 { year.saturating_sub(1) } else { year };
+    let month_from_march = if month > 2 { month.saturating_sub(3) } else { month + 9 };
+    let day_of_year = (153 * month_from_march + 2) / 5 + day.saturating_sub(1);
+    (year * 365 + year / 4 - year / 100 + year / 400 + day_of_year).saturating_sub(719_468)
 }
 
 /// Year, month and day of a day since 1970-01-01 in the Gregorian calendar.
@@ -71,6 +119,34 @@ mod tests {
             (4_107_542_400, "2100-03-01T00:00:00Z"),
         ] {
             assert_eq!(rfc3339(UnixTime(unix)), text);
+            assert_eq!(parse_rfc3339(text), Some(UnixMillis(unix * 1000)));
+            let millis = UnixMillis(unix * 1000 + 7);
+            assert_eq!(rfc3339_millis(millis), text.replace('Z', ".007Z"));
+            assert_eq!(parse_rfc3339(&rfc3339_millis(millis)), Some(millis));
+        }
+    }
+
+    #[test]
+    fn what_is_no_moment_is_refused() {
+        for text in [
+            "",
+            "Z",
+            "2026-11-24T09:00:00",
+            "2026-11-24 09:00:00Z",
+            "2026-11-24T09:00:00.25Z",
+            "2026-11-24T09:00:00.2500Z",
+            "2026-11-24T09:00:00.-50Z",
+            "2026-13-24T09:00:00Z",
+            "2026-00-24T09:00:00Z",
+            "2026-11-32T09:00:00Z",
+            "2026-11-24T24:00:00Z",
+            "2026-11-24T09:60:00Z",
+            "1969-12-31T23:59:59Z",
+            "+026-11-24T09:00:00Z",
+            "2026-11-24T09:00:00+01:00",
+            "2026-11-2\u{e9}T09:00:0Z",
+        ] {
+            assert_eq!(parse_rfc3339(text), None, "{text}");
         }
     }
 

@@ -70,7 +70,10 @@ impl Effects {
                 Output::Store { id, peer, file, bytes } => self.store(running, id, peer, file, bytes),
                 Output::Publish(snapshot) => running.snapshot.store(snapshot),
                 Output::InnerMtu(bytes) => running.mtu.ask(bytes),
-                Output::Event(event) => journal::event(&running.peer_names, &event),
+                Output::Event(event) => {
+                    journal::event(&running.peer_names, &event);
+                    running.events.tell(&event);
+                }
             }
         }
     }

@@ -39,6 +39,9 @@ pub(super) fn event(peers: &[String], event: &Event) {
             let keys: Vec<String> = sources.iter().map(|(source, id)| format!("{source}:{}..", id.prefix())).collect();
             tracing::info!(peer, epoch = number, kind, qkd = keys.join(" "), "epoch confirmed");
         }
+        EventKind::ExchangeFailed { full } => {
+            tracing::info!(peer, kind = if *full { "full handshake" } else { "fast rekey" }, "came to nothing");
+        }
         EventKind::SourceFailed { source, reason, text } => {
             tracing::warn!(peer, source = %source, reason = reason.as_str(), text, "no QKD key");
         }

@@ -8,6 +8,8 @@ use crate::types::limits::PEERS_MAX;
 pub const REKEY_WAIT: Duration = Duration::from_secs(60);
 /// Callers that wait for a rekey at once: as many as there are places at the control socket.
 pub const WAITERS_MAX: usize = 16;
+/// How long `events --follow` waits for the next event before it asks again: a caller who is gone is noticed then.
+pub const EVENTS_WAIT: Duration = Duration::from_secs(30);
 /// Writes under way: three files a peer, each in one version.
 pub const STORES_MAX: usize = 3 * PEERS_MAX;
 /// Key requests waiting for one KME: six sources a peer, at most two exchanges of it at once.

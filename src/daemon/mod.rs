@@ -1,10 +1,11 @@
 //! F9, what drives the engine: the control loop and the packet threads.
 //!
 //! `load` reads, `start` sets up, `run` is the loop; `effects` carries out what the engine wants, `fetch` asks the key
-//! sources, `pump` moves the packets, `journal` tells people.
+//! sources, `pump` moves the packets, `journal` tells people at once, `events` later.
 
 pub mod certificates;
 mod effects;
+mod events;
 mod fetch;
 mod journal;
 pub mod limits;

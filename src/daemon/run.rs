@@ -13,6 +13,8 @@ use super::report::{InUse, Nobodys};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{journal, report};
+use crate::control::event::{Draft, EventKind};
+use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::engine::output::Command;
 use crate::io::control_socket::{Call, ControlSocket};
@@ -44,6 +46,8 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     let socket = tokio::spawn(control.serve(calls_in));
     let mut effects = Effects::new();
     let mut waiters = Waiters::default();
+    let version = env!("CARGO_PKG_VERSION");
+    running.events.record(Draft::new(EventKind::Start, format!("the daemon of version {version} runs")));
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
     let ended = loop {
@@ -80,11 +84,13 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         running.engine.handle_timeout(running.now());
         effects.drain(&mut running);
         waiters.look(&running);
+        running.events.look(running.offloads.set());
     };
     socket.abort();
     journal::stopping();
     running.engine.handle_command(running.now(), Command::Stop);
     effects.finish(&mut running).await;
+    running.events.stop();
     running.pumps.stop();
     ended
 }
@@ -120,6 +126,9 @@ fn answer(running: &mut Running, waiters: &mut Waiters, call: Call) -> Course {
             }
             Err(error) => drop(call.answer.send(Answer::Refused { error })),
         },
+        Request::Events { since_seconds, after, last, wait } => {
+            running.events.answer(Selection { since_seconds, after, last }, wait, call.answer);
+        }
         Request::Stop => {
             drop(call.answer.send(Answer::Done { text: "stopping".to_owned() }));
             return Course::Stop;

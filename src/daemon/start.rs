@@ -6,12 +6,14 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::events::{Events, PeerNames};
 use super::fetch::Fetchers;
 use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
 use super::report::{Facts, PeerFacts, policy};
 use super::{certificates, setup};
+use crate::config::Peer;
 use crate::crypto::self_test;
 use crate::dataplane::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -70,6 +72,7 @@ impl From<LoadFailure> for RunFailure {
 /// Everything that runs. Dropping it takes interface, routes and sockets away.
 pub struct Running {
     pub(super) engine: Engine,
+    pub(super) events: Events,
     pub(super) facts: Facts,
     pub(super) peer_names: Vec<String>,
     pub(super) clock: Clock,
@@ -113,6 +116,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let offloads = Arc::new(Offloads::new(usable(loaded.config.interface.offload, &tun)));
     receive_as(offloads.set(), &sockets);
     let facts = facts(&loaded, &udp);
+    let events = Events::new(clock, names(&loaded));
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
@@ -124,6 +128,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
     let running = Running {
         engine,
+        events,
         facts,
         peer_names,
         clock,
@@ -212,6 +217,12 @@ pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
     let allowed = loaded.config.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied());
     InterfacePlan::new(&interface.addresses, interface.mtu.bytes(), allowed, interface.table)
         .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
+}
+
+fn names(loaded: &Loaded) -> Vec<PeerNames> {
+    let sources = |peer: &Peer| peer.sources.iter().map(|source| (source.id, source.name.clone())).collect();
+    let peers = loaded.config.peers.iter();
+    peers.map(|peer| PeerNames { name: peer.name.clone(), sources: sources(peer) }).collect()
 }
 
 fn facts(loaded: &Loaded, udp: &UdpSocket) -> Facts {

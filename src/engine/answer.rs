@@ -285,7 +285,7 @@ impl Peer {
                 self.alarm(now, Alarm::QkdRequiredMissing, desk);
             }
             self.start_clock(now, &agreed, desk);
-            self.tally.failed += 1;
+            self.note_failed_exchange(true, desk);
             return self.finish_answer(at, Stage::Answered { r2: made.datagram, session: None }, to, desk);
         };
         // The keys may have come in another length than the other end's: short after all.

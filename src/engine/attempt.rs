@@ -254,7 +254,7 @@ impl Peer {
         let had_r1 = !matches!(attempt.stage, Stage::Cookie(_) | Stage::R1(_));
         attempt.free(desk);
         if had_r1 {
-            self.tally.failed += 1;
+            self.note_failed_exchange(true, desk);
             self.pace.failed_attempts = self.pace.failed_attempts.saturating_add(1);
             let pause = ProbeTimes::pause(self.pace.failed_attempts, desk.jitter());
             self.pace.not_before = now.at + pause;

@@ -153,6 +153,11 @@ pub enum EventKind {
         /// The sources mixed into it.
         sources: Vec<(SourceId, KeyId)>,
     },
+    /// An exchange in which the other end took part came to nothing.
+    ExchangeFailed {
+        /// A full handshake, else a fast rekey.
+        full: bool,
+    },
     /// A source gave no key.
     SourceFailed {
         /// Which.

@@ -155,6 +155,12 @@ impl Peer {
         *self.tally.refusals.entry(refusal).or_default() += 1;
     }
 
+    /// An exchange came to nothing.
+    pub(super) fn note_failed_exchange(&mut self, full: bool, desk: &mut Desk) {
+        self.tally.failed += 1;
+        desk.tell(self.id, EventKind::ExchangeFailed { full });
+    }
+
     /// Raises an alarm, at most one in a while of the kind that strangers can cause.
     pub(super) fn alarm(&mut self, now: Now, alarm: Alarm, desk: &mut Desk) {
         let from_strangers = matches!(alarm, Alarm::PskOrIdentity);

@@ -173,7 +173,7 @@ impl Peer {
             Ok(Fr2Outcome::Refused { status, .. }) => {
                 self.note_reasons(now, &status.reasons, named, desk);
                 self.start_clock(now, &agreed, desk);
-                self.tally.failed += 1;
+                self.note_failed_exchange(false, desk);
                 self.end_rekey(desk);
                 self.pace.rekey_not_before = now.at + self.setup.policy.rekey;
             }
@@ -195,7 +195,7 @@ impl Peer {
     fn next_try(&mut self, now: Now, last: u8, desk: &mut Desk) {
         let Some(rekey) = self.exchanges.rekey.take() else { return };
         desk.free_index(rekey.data_index);
-        self.tally.failed += 1;
+        self.note_failed_exchange(false, desk);
         match last.checked_add(1) {
             Some(next) => self.start_rekey(now, next, rekey.began, desk),
             None => self.pace.full_due = Some(now.at),

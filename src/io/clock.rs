@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use nix::time::ClockId;
 
-use crate::types::time::{Instant, UnixTime};
+use crate::types::time::{Instant, UnixMillis, UnixTime};
 
 /// The daemon's clock. Copies agree with each other.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,15 @@ impl Clock {
     }
 
     /// The wall clock; 0 before 1970. For logs and reports only.
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn unix(&self) -> UnixTime {
+        self.unix_millis().seconds()
+    }
+
+    /// The same in milliseconds.
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
+    pub fn unix_millis(&self) -> UnixMillis {
         let since_1970 = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        UnixTime(since_1970.map_or(0, |span| span.as_secs()))
+        UnixMillis(since_1970.map_or(0, |span| u64::try_from(span.as_millis()).unwrap_or(u64::MAX)))
     }
 }
 
@@ -54,5 +59,6 @@ mod tests {
     fn the_wall_clock_is_in_seconds() {
         // 2020-01-01 and 2200-01-01: milliseconds or a zero would fall outside.
         assert!((1_577_836_800..7_258_118_400).contains(&Clock::start().unix().0));
+        assert!((1_577_836_800_000..7_258_118_400_000).contains(&Clock::start().unix_millis().0));
     }
 }

@@ -214,3 +214,6 @@ pub const KEEPALIVE_AFTER: Duration = Duration::from_secs(10);
 pub const PULSE_INTERVAL: Duration = Duration::from_secs(1);
 /// An alarm that strangers can cause is raised at most this often.
 pub const ALARM_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Events in memory: at some 300 bytes each little more than 1 MiB; the files hold twice as many.
+pub const EVENTS_KEPT_MAX: usize = 4096;

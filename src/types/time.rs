@@ -47,6 +47,17 @@ impl Sub<Duration> for Instant {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct UnixTime(pub u64);
 
+/// Milliseconds since 1970-01-01 UTC, for the time of an event: like [`UnixTime`] it decides nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct UnixMillis(pub u64);
+
+impl UnixMillis {
+    /// Whole seconds.
+    pub fn seconds(self) -> UnixTime {
+        UnixTime(self.0 / 1000)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

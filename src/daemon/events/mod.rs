@@ -1,0 +1,100 @@
+//! What happened, kept for people: every event is numbered, remembered, and given to whoever asks or waits.
+
+mod quiet;
+mod translate;
+mod waiting;
+
+use tokio::sync::oneshot::Sender;
+
+use self::quiet::Quiet;
+pub(super) use self::translate::PeerNames;
+use self::translate::Translator;
+use self::waiting::Waiting;
+use crate::control::event::{Draft, Event, EventKind};
+use crate::control::recent::{RecentEvents, Selection};
+use crate::control::request::Answer;
+use crate::engine::output;
+use crate::io::clock::Clock;
+use crate::types::offload::{Offload, OffloadSet};
+
+/// All events of one interface. Independent of the log and its level.
+pub(super) struct Events {
+    clock: Clock,
+    recent: RecentEvents,
+    translator: Translator,
+    quiet: Quiet,
+    waiting: Waiting,
+    offload: Option<OffloadSet>,
+}
+
+impl Events {
+    /// None yet; `peers` in the order of the configuration.
+    pub(super) fn new(clock: Clock, peers: Vec<PeerNames>) -> Self {
+        Self {
+            clock,
+            recent: RecentEvents::default(),
+            translator: Translator::new(peers),
+            quiet: Quiet::default(),
+            waiting: Waiting::default(),
+            offload: None,
+        }
+    }
+
+    /// Writes one down.
+    pub(super) fn record(&mut self, draft: Draft) {
+        self.recent.add(draft, self.clock.unix_millis());
+    }
+
+    /// Writes down what the engine tells of.
+    pub(super) fn tell(&mut self, event: &output::Event) {
+        let now = self.clock.now();
+        for happening in self.translator.translate(event) {
+            for draft in self.quiet.pass(now, happening) {
+                self.record(draft);
+            }
+        }
+    }
+
+    /// What time brings, several times a second: bundled events, and answers for those who wait.
+    pub(super) fn look(&mut self, offload: OffloadSet) {
+        for draft in self.quiet.due(self.clock.now()) {
+            self.record(draft);
+        }
+        let before = self.offload.replace(offload).unwrap_or(offload);
+        for given_up in Offload::ALL.into_iter().filter(|kind| before.has(*kind) && !offload.has(*kind)) {
+            let name = given_up.name();
+            self.record(Draft::new(
+                EventKind::Offload,
+                format!("{name} failed in use and is off until the next start"),
+            ));
+        }
+        let (recent, now) = (&self.recent, self.clock.unix_millis());
+        self.waiting.look(self.clock.now(), recent.newest(), |which| recent.select(which, now));
+    }
+
+    /// The end: what was held back is written, and nobody waits any longer.
+    pub(super) fn stop(&mut self) {
+        for draft in self.quiet.rest() {
+            self.record(draft);
+        }
+        self.record(Draft::new(EventKind::Stop, "the daemon stops in order"));
+        let (recent, now) = (&self.recent, self.clock.unix_millis());
+        self.waiting.look(self.clock.now(), recent.newest(), |which| recent.select(which, now));
+    }
+
+    /// Answers at once, or when there is something if the caller waits and there is nothing yet.
+    pub(super) fn answer(&mut self, which: Selection, wait: bool, answer: Sender<Answer>) {
+        let events = self.select(which);
+        if wait && events.is_empty() {
+            self.waiting.add(self.clock.now(), which, self.recent.newest(), answer);
+        } else {
+            // A caller who has gone needs no answer.
+            drop(answer.send(Answer::Events { events }));
+        }
+    }
+
+    /// Those that are meant, oldest first.
+    pub(super) fn select(&self, which: Selection) -> Vec<Event> {
+        self.recent.select(which, self.clock.unix_millis())
+    }
+}
