@@ -60,11 +60,14 @@ pub enum Verb {
     #[command(after_help = "Example: plait demo")]
     Demo,
     /// Find everything that `up` would refuse, without touching the system
-    #[command(after_help = "Example: plait check /etc/plait/hq-dc.toml")]
+    #[command(after_help = "Example: plait check /etc/plait/hq-dc.toml --online")]
     Check {
         /// Name of the interface, or its configuration file
         #[arg(value_name = "NAME|FILE")]
         name: String,
+        /// Ask each KME for its status too; no key is spent
+        #[arg(long)]
+        online: bool,
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example: plait completions bash > /etc/bash_completion.d/plait")]

@@ -48,7 +48,7 @@ fn run(arguments: Arguments) -> Outcome {
     }
     match arguments.verb {
         Verb::Bench { seconds, json } => bench::run(seconds, json),
-        Verb::Check { name } => check::run(&name),
+        Verb::Check { name, online } => check::run(&name, online),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
         Verb::Fingerprint { file } => keys::fingerprint(&file),

@@ -1,6 +1,7 @@
 //! Checks across sections: what is right alone and wrong together.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use toml::Spanned;
 
@@ -8,6 +9,7 @@ use super::error::ConfigError;
 use super::file::{File, PeerSection};
 use super::model::{Config, RouteTable};
 use super::reader::Reader;
+use crate::etsi014::v1::url::BaseUrl;
 use crate::types::limits::IPV6_MTU_MIN;
 use crate::types::policy::QkdPolicy;
 use crate::types::prefix::Prefix;
@@ -22,6 +24,7 @@ pub(super) fn all(reader: &mut Reader<'_>, written: &File, config: &Config) {
     enough_sources(reader, written, config);
     apart(reader, written, config);
     endpoints_outside(reader, written, config);
+    kmes_outside(reader, written, config);
     ipv6_fits(reader, written, config);
 }
 
@@ -140,6 +143,25 @@ fn endpoints_outside(reader: &mut Reader<'_>, written: &File, config: &Config) {
                 endpoint.ip()
             );
             reader.fail(at, text);
+        }
+    }
+}
+
+/// A KME behind the tunnel is reached only when its keys are there already.
+fn kmes_outside(reader: &mut Reader<'_>, written: &File, config: &Config) {
+    let sources = config.peers.iter().flat_map(|peer| &peer.sources);
+    let hosts = sources.filter_map(|source| source.url.host().parse::<IpAddr>().ok());
+    let allowed: Vec<&Prefix> = config.peers.iter().flat_map(|peer| &peer.allowed_ips).collect();
+    for host in hosts {
+        let Some(inner) = allowed.iter().find(|prefix| prefix.holds(host)) else { continue };
+        let written = written.qkd.iter().filter_map(|section| section.get_ref().url.as_ref());
+        let is_of =
+            |url: &&Spanned<String>| BaseUrl::parse(url.get_ref()).is_ok_and(|url| url.host() == host.to_string());
+        if let Some(at) = written.into_iter().find(is_of) {
+            let text = format!(
+                "url: {host} lies in allowed_ips ({inner}): the KME would be asked through the tunnel that needs its keys"
+            );
+            reader.warn(at, text);
         }
     }
 }

@@ -151,6 +151,8 @@ pub(super) struct QkdSection {
     pub cert_file: Key<String>,
     /// Its key.
     pub key_file: Key<String>,
+    /// Password of a PKCS#12 file.
+    pub key_password_file: Key<String>,
     /// Expected name of the KME.
     pub server_name: Key<String>,
     /// Expected certificate of the KME.

@@ -179,6 +179,8 @@ pub struct Source {
     pub cert_file: FileRef,
     /// Its key.
     pub key_file: FileRef,
+    /// Password of a PKCS#12 file in `cert_file` or `key_file`.
+    pub key_password_file: Option<FileRef>,
     /// Expected name of the KME; none: the host of the URL.
     pub server_name: Option<String>,
     /// The KME's certificate or public key: replaces chain and name.

@@ -85,6 +85,7 @@ pub(super) fn source(reader: &mut Reader<'_>, section: &Spanned<QkdSection>, alo
         ca_file: reader.file("ca_file", written.ca_file.as_ref())?,
         cert_file: reader.file("cert_file", written.cert_file.as_ref())?,
         key_file: reader.file("key_file", written.key_file.as_ref())?,
+        key_password_file: reader.file("key_password_file", written.key_password_file.as_ref()),
         server_name,
         pin_sha256,
         timeout,

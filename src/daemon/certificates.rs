@@ -24,7 +24,8 @@ pub fn check(loaded: &Loaded, now: UnixTime) -> Result<Vec<String>, LoadFailure>
             Ok(own) => {
                 let shown = loaded.file.display().to_string();
                 let error = |text| ConfigError { place: source.cert_file.place, text };
-                remarks.extend(date(&own, now).map(|text| remark(&shown, &error(format!("cert_file: {text}")))));
+                let said = date(&own, now).into_iter().chain(name(&own, source));
+                remarks.extend(said.map(|text| remark(&shown, &error(format!("cert_file: {text}")))));
             }
             Err(error) => {
                 let denied = matches!(&error, SetupError::File(file) if file.is_permission());
@@ -44,7 +45,14 @@ fn own_certificate(loaded: &Loaded, source: &Source) -> Result<Leaf, SetupError>
     };
     let (ca_file, cert_file) = (loaded.at(&source.ca_file), loaded.at(&source.cert_file));
     let key_file = loaded.at(&source.key_file);
-    let files = ClientFiles { ca_file: &ca_file, cert_file: &cert_file, key_file: &key_file, expected };
+    let password_file = source.key_password_file.as_ref().map(|named| loaded.at(named));
+    let files = ClientFiles {
+        ca_file: &ca_file,
+        cert_file: &cert_file,
+        key_file: &key_file,
+        password_file: password_file.as_deref(),
+        expected,
+    };
     client_tls(&files).map(|tls| tls.own)
 }
 
@@ -56,7 +64,27 @@ fn concerned<'s>(loaded: &Loaded, source: &'s Source, error: &SetupError) -> &'s
         SetupError::Other(_) => None,
     };
     let files = [&source.ca_file, &source.cert_file, &source.key_file];
-    files.into_iter().find(|named| path == Some(&loaded.at(named))).unwrap_or(&source.cert_file)
+    files
+        .into_iter()
+        .chain(&source.key_password_file)
+        .find(|named| path == Some(&loaded.at(named)))
+        .unwrap_or(&source.cert_file)
+}
+
+/// Most KMEs know a SAE by the CN of its certificate.
+fn name(own: &Leaf, source: &Source) -> Option<String> {
+    let cn = own.common_name.as_deref()?;
+    let (local, remote) = (source.local_sae.as_str(), source.remote_sae.as_str());
+    if cn == local {
+        None
+    } else if cn == remote {
+        Some(format!("the certificate's CN is {remote}, which is remote_sae: are local_sae and remote_sae swapped?"))
+    } else {
+        Some(format!(
+            "the certificate's CN is {}, local_sae is {local}: does the KME know it by that?",
+            cn.escape_debug()
+        ))
+    }
 }
 
 fn date(own: &Leaf, now: UnixTime) -> Option<String> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1::{self, SendRequest};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, USER_AGENT};
+use hyper::header::{ACCEPT, CONTENT_TYPE, DATE, HOST, USER_AGENT};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
@@ -22,6 +22,7 @@ use tokio_rustls::client::TlsStream;
 use zeroize::Zeroizing;
 
 use super::clock::Clock;
+use super::http_date;
 use super::tls::client::{ClientFiles, ClientTls, client_tls, server_name};
 use super::tls::explain::{explain_connect, explain_tls, tls_error};
 use super::tls::leaf::Leaf;
@@ -29,6 +30,7 @@ use super::tls::material::SetupError;
 use crate::config::KmeTls;
 use crate::etsi014::v1::url::BaseUrl;
 use crate::types::policy::Reason;
+use crate::types::time::UnixTime;
 
 /// TCP and TLS together: a KME of the same site answers in milliseconds.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -57,6 +59,34 @@ pub struct Answer {
     pub code: u16,
     /// Wiped when dropped.
     pub body: Zeroizing<Vec<u8>>,
+    /// The other end's clock, if it tells.
+    pub date: Option<UnixTime>,
+}
+
+/// What a connection showed.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// `TLSv1.3 X25519MLKEM768`.
+    pub tls: String,
+    /// The KME's certificate.
+    pub kme: Option<Leaf>,
+}
+
+/// How far a call came, in the order of the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// The host has no address.
+    Name,
+    /// No TCP connection.
+    Connect,
+    /// No TLS, for another reason than the two below.
+    Tls,
+    /// The KME's certificate is not the expected one.
+    Certificate,
+    /// The KME refuses ours.
+    OwnCertificate,
+    /// TLS stands, the answer does not come.
+    Exchange,
 }
 
 /// Why there is no answer.
@@ -68,15 +98,17 @@ pub struct Fault {
     pub text: String,
     /// Whether the same request may do better in a moment: the way failed, not the trust.
     pub is_passing: bool,
+    /// Where it failed.
+    pub stage: Stage,
 }
 
 impl Fault {
-    fn passing(reason: Reason, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into(), is_passing: true }
+    fn passing(stage: Stage, reason: Reason, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into(), is_passing: true, stage }
     }
 
-    fn lasting(reason: Reason, text: impl Into<String>) -> Self {
-        Self { reason, text: text.into(), is_passing: false }
+    fn lasting(stage: Stage, reason: Reason, text: impl Into<String>) -> Self {
+        Self { reason, text: text.into(), is_passing: false, stage }
     }
 }
 
@@ -94,8 +126,7 @@ pub struct HttpsClient {
 struct Live {
     sender: SendRequest<Full<Bytes>>,
     driver: Driver,
-    /// `TLSv1.3 X25519MLKEM768`.
-    tls: String,
+    seen: Seen,
 }
 
 /// The task that moves the connection's bytes; it ends with the connection.
@@ -155,12 +186,19 @@ impl Turn<'_> {
         // Taken out, so that a call that is given up half-way leaves no half-read connection behind.
         let kept = self.live.take();
         let exchange = timeout_at(until, self.exchange(kept, call));
-        exchange.await.unwrap_or_else(|_| Err(Fault::lasting(Reason::Deadline, "no whole answer in time")))
+        exchange
+            .await
+            .unwrap_or_else(|_| Err(Fault::lasting(Stage::Exchange, Reason::Deadline, "no whole answer in time")))
     }
 
     /// TLS version and key exchange of the connection, if there is one.
     pub fn tls(&self) -> Option<&str> {
-        self.live.as_ref().map(|live| live.tls.as_str())
+        self.seen().map(|seen| seen.tls.as_str())
+    }
+
+    /// What the connection showed, if there is one.
+    pub fn seen(&self) -> Option<&Seen> {
+        self.live.as_ref().map(|live| &live.seen)
     }
 
     async fn exchange(&mut self, kept: Option<Live>, call: &Call) -> Result<Answer, Fault> {
@@ -202,10 +240,10 @@ impl Broken {
 impl HttpsClient {
     async fn connect(&self) -> Result<Live, Fault> {
         let to = self.url.authority();
-        let mut doing = "TCP connection";
+        let (mut doing, mut stage) = ("TCP connection", Stage::Connect);
         let connecting = async {
             let tcp = self.connect_tcp(&to).await?;
-            doing = "TLS handshake";
+            (doing, stage) = ("TLS handshake", Stage::Tls);
             let tls = TlsConnector::from(Arc::clone(&self.tls.config)).connect(self.name.clone(), tcp).await;
             tls.map_err(|error| self.tls_fault(&error, &error))
         };
@@ -213,21 +251,22 @@ impl HttpsClient {
             let text = format!(
                 "no {doing} with {to} in 3 s: a firewall that drops, a wrong address or port, or a KME that hangs"
             );
-            Err(Fault::passing(Reason::Unreachable, text))
+            Err(Fault::passing(stage, Reason::Unreachable, text))
         })?;
         let tls = self.check_session(&stream)?;
+        let kme = stream.get_ref().1.peer_certificates().and_then(|chain| Leaf::read(chain.first()?));
         let mut builder = http1::Builder::new();
         builder.max_headers(HEADERS_MAX).max_buf_size(HEAD_BYTES_MAX);
         let (sender, connection) = builder.handshake(TokioIo::new(stream)).await.map_err(|e| self.http_fault(&e))?;
-        Ok(Live { sender, driver: Driver(tokio::spawn(connection)), tls })
+        Ok(Live { sender, driver: Driver(tokio::spawn(connection)), seen: Seen { tls, kme } })
     }
 
     async fn connect_tcp(&self, to: &str) -> Result<TcpStream, Fault> {
-        let unreachable = |error| Fault::passing(Reason::Unreachable, explain_connect(&error, to));
+        let unreachable = |error| Fault::passing(Stage::Connect, Reason::Unreachable, explain_connect(&error, to));
         let found = tokio::net::lookup_host((self.url.host(), self.url.port())).await;
         let found = found.map_err(|error| {
             let text = format!("the name {} is not known here: {error}", self.url.host());
-            Fault::passing(Reason::Unreachable, text)
+            Fault::passing(Stage::Name, Reason::Unreachable, text)
         })?;
         let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
         let share = CONNECT_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(1).max(1);
@@ -262,7 +301,7 @@ impl HttpsClient {
                 "the KME negotiates {tls}, and kme_tls = \"pq\" demands a post-quantum key exchange \
                  (X25519MLKEM768): no key was asked for"
             );
-            return Err(Fault::lasting(Reason::Unreachable, text));
+            return Err(Fault::lasting(Stage::Tls, Reason::Unreachable, text));
         }
         Ok(tls)
     }
@@ -296,11 +335,14 @@ impl HttpsClient {
             }
             None => builder.method(Method::GET).body(Full::default()),
         };
-        built.map_err(|error| Fault::lasting(Reason::Other, format!("the request cannot be written: {error}")))
+        built.map_err(|error| {
+            Fault::lasting(Stage::Exchange, Reason::Other, format!("the request cannot be written: {error}"))
+        })
     }
 
     async fn read(&self, response: Response<Incoming>, call: &Call) -> Result<Answer, Fault> {
         let code = response.status().as_u16();
+        let date = response.headers().get(DATE).and_then(|date| http_date::read(date.to_str().ok()?));
         let mut incoming = response.into_body();
         // Reserved once, whatever length is claimed: a vector that grows would leave copies of keys behind.
         let mut body = Zeroizing::new(Vec::with_capacity(call.body_bytes_max));
@@ -309,11 +351,11 @@ impl HttpsClient {
             let Some(part) = frame.data_ref() else { continue };
             if body.len() + part.len() > call.body_bytes_max {
                 let text = format!("the answer is longer than {} bytes", call.body_bytes_max);
-                return Err(Fault::lasting(Reason::Malformed, text));
+                return Err(Fault::lasting(Stage::Exchange, Reason::Malformed, text));
             }
             body.extend_from_slice(part);
         }
-        Ok(Answer { code, body })
+        Ok(Answer { code, body, date })
     }
 
     /// Why a connection ended: the reason may lie with the task that reads it (a TLS 1.3 server refuses a client's
@@ -330,24 +372,31 @@ impl HttpsClient {
 
     fn http_fault(&self, error: &hyper::Error) -> Fault {
         if error.is_parse() || error.is_parse_too_large() {
-            return Fault::lasting(Reason::Malformed, format!("the answer is not HTTP/1.1: {error}"));
+            return Fault::lasting(Stage::Exchange, Reason::Malformed, format!("the answer is not HTTP/1.1: {error}"));
         }
         let cause = std::error::Error::source(error).map(|cause| format!(" ({cause})")).unwrap_or_default();
         let text = format!("the KME closed the connection before a whole answer: {error}{cause}");
         let plain = std::io::Error::other(text.clone());
         match tls_error(error) {
             Some(_) => self.tls_fault(error, &plain),
-            None => Fault::passing(Reason::Unreachable, text),
+            None => Fault::passing(Stage::Exchange, Reason::Unreachable, text),
         }
     }
 
     fn tls_fault(&self, error: &(dyn std::error::Error + 'static), plain: &std::io::Error) -> Fault {
         match tls_error(error) {
             Some(error) => {
+                let stage = if matches!(error, rustls::Error::InvalidCertificate(_)) {
+                    Stage::Certificate
+                } else if matches!(error, rustls::Error::AlertReceived(_)) {
+                    Stage::OwnCertificate
+                } else {
+                    Stage::Tls
+                };
                 let (reason, text) = explain_tls(error, &self.tls.own, Clock::start().unix());
-                Fault::lasting(reason, text)
+                Fault::lasting(stage, reason, text)
             }
-            None => Fault::passing(Reason::Unreachable, explain_connect(plain, &self.url.authority())),
+            None => Fault::passing(Stage::Tls, Reason::Unreachable, explain_connect(plain, &self.url.authority())),
         }
     }
 }

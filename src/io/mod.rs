@@ -7,6 +7,7 @@ pub mod control_socket;
 #[cfg(test)]
 pub(crate) mod doubles;
 pub mod entropy;
+mod http_date;
 pub mod https;
 pub mod identity;
 pub mod keyfile;

@@ -29,9 +29,9 @@ fn each_mistake_has_its_sentence() {
     let empty = pki.write("empty.pem", b"");
     let der = pki.write("sae.der", &pki.certified("SAE-A").cert[0]);
     pki.version_1("v1");
-    says(&fault(&pki, |reach| reach.cert_file = p12.clone()), &["sae.p12", "PKCS#12", "openssl pkcs12"]);
-    says(&fault(&pki, |reach| reach.key_file = p12.clone()), &["PKCS#12"]);
-    says(&fault(&pki, |reach| reach.ca_file = p12.clone()), &["PKCS#12"]);
+    says(&fault(&pki, |reach| reach.cert_file = p12.clone()), &["sae.p12", "PKCS#12", "key_password_file"]);
+    says(&fault(&pki, |reach| reach.key_file = p12.clone()), &["sae.p12", "PKCS#12", "key_password_file"]);
+    says(&fault(&pki, |reach| reach.ca_file = p12.clone()), &["PKCS#12", "openssl pkcs12"]);
     says(&fault(&pki, |reach| reach.cert_file = der), &["is DER", "openssl x509"]);
     says(&fault(&pki, |reach| reach.key_file = encrypted), &["encrypted", "openssl pkey"]);
     says(&fault(&pki, |reach| reach.cert_file = empty.clone()), &["BEGIN CERTIFICATE"]);

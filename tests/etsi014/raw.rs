@@ -20,6 +20,7 @@ impl Raw {
             ca_file: &pki.file("ca.pem"),
             cert_file: &pki.file(&format!("{sae}.pem")),
             key_file: &pki.file(&format!("{sae}.key")),
+            password_file: None,
             expected: Expected::Host,
         };
         let config = client_tls(&files).unwrap().config;

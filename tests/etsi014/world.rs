@@ -51,6 +51,7 @@ pub(crate) fn setup(pki: &Pki, at: SocketAddr, own: &str, other: &str) -> Source
             ca_file: pki.file("ca.pem"),
             cert_file: pki.file(&format!("{own}.pem")),
             key_file: pki.file(&format!("{own}.key")),
+            key_password_file: None,
             server_name: None,
             pin_sha256: None,
             is_pq_only: false,

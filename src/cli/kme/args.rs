@@ -29,21 +29,11 @@ pub enum KmeCommand {
         #[command(flatten)]
         target: Target,
     },
-    /// Spend one key to see that both sites' KMEs work: prints its key_ID and a fingerprint to compare
+    /// Spend one key to see that both sites' KMEs work: the key_ID, a fingerprint to compare, and a dozen checks
     #[command(
-        after_help = "Example: plait kme test hq-dc\n         plait kme test hq-dc --with KEY_ID    at the other site"
+        after_help = "Example: plait kme test hq-dc --report kme.md\n         plait kme test hq-dc --with KEY_ID    at the other site"
     )]
-    Test {
-        /// Configuration, by name or file
-        #[arg(value_name = "NAME|FILE")]
-        config: Option<String>,
-        /// Fetch the key that the other site's test named, instead of a new one
-        #[arg(long, value_name = "KEY_ID")]
-        with: Option<String>,
-        /// Which KME
-        #[command(flatten)]
-        target: Target,
-    },
+    Test(TestOrder),
     /// Fetch new keys (enc_keys): prints the standard's JSON, keys included
     #[command(after_help = "Example: plait kme get-key hq-dc --number 2 --size 256")]
     GetKey {
@@ -81,6 +71,26 @@ pub enum KmeCommand {
     },
 }
 
+/// `plait kme test`.
+#[derive(Debug, Args)]
+pub struct TestOrder {
+    /// Configuration, by name or file
+    #[arg(value_name = "NAME|FILE")]
+    pub config: Option<String>,
+    /// Fetch the key that the other site's test named, instead of a new one
+    #[arg(long, value_name = "KEY_ID")]
+    pub with: Option<String>,
+    /// For scripts: one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Write what was found to a new file, for the KME's vendor
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
+    /// Which KME
+    #[command(flatten)]
+    pub target: Target,
+}
+
 /// Keys of one request, as [`KEYS_PER_REQUEST_MAX`].
 const KEYS_MAX: i64 = KEYS_PER_REQUEST_MAX as i64;
 
@@ -96,12 +106,15 @@ pub struct Target {
     /// PEM file of the CA that issued the KME's certificate
     #[arg(long, value_name = "FILE", requires = "url")]
     pub ca: Option<PathBuf>,
-    /// PEM file of our client certificate
+    /// PEM or PKCS#12 file of our client certificate
     #[arg(long, value_name = "FILE", requires = "url")]
     pub cert: Option<PathBuf>,
-    /// PEM file of its private key
+    /// PEM or PKCS#12 file of its private key
     #[arg(long, value_name = "FILE", requires = "url")]
     pub key: Option<PathBuf>,
+    /// File with the password of the PKCS#12 file, of mode 0600
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub key_password_file: Option<PathBuf>,
     /// Our SAE id
     #[arg(long, value_name = "ID", requires = "url")]
     pub local_sae: Option<String>,

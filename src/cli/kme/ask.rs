@@ -1,4 +1,4 @@
-//! The verbs that ask a KME: status, test, get-key, get-key-ids.
+//! The verbs that ask a KME: status, get-key, get-key-ids; and the fingerprint of a key.
 
 use super::target::Found;
 use crate::cli::exit::{Exit, Failure, Outcome};
@@ -9,7 +9,6 @@ use crate::etsi014::v1::request::NewKeys;
 use crate::io::kme_client::methods;
 use crate::keys::request::SourceFailure;
 use crate::types::id::KeyId;
-use crate::types::limits::QKD_KEY_BITS;
 
 /// Salt of the fingerprints that two sites compare: they say nothing about a key used elsewhere.
 const FINGERPRINT_SALT: &[u8] = b"PLAIT1 kme test";
@@ -18,33 +17,6 @@ const FINGERPRINT_SALT: &[u8] = b"PLAIT1 kme test";
 pub(super) async fn status(kme: &Found) -> Outcome {
     let status = taken(kme.client.status(kme.timeout).await)?;
     output::data(&format!("{}\n", status.to_json()))
-}
-
-/// Fetches one key, new or by id, and prints what two people compare.
-pub(super) async fn test(kme: &Found, with: Option<String>) -> Outcome {
-    let is_first = with.is_none();
-    let keys = match with {
-        None => {
-            let asked = NewKeys { number: 1, size: QKD_KEY_BITS.into() };
-            taken(kme.client.enc_keys(kme.timeout, asked).await)?
-        }
-        Some(id) => taken(kme.client.dec_keys(kme.timeout, &[checked(id)?]).await)?,
-    };
-    let [key] = keys.as_slice() else {
-        return Err(Failure::new(Exit::Failure, format!("the KME answered with {} keys, expected 1", keys.len())));
-    };
-    let bits = key.material.len() * 8;
-    if bits < usize::from(QKD_KEY_BITS) {
-        return Err(Failure::new(Exit::Failure, format!("the KME gave {bits} bits, expected {QKD_KEY_BITS} or more")));
-    }
-    output::data(&format!("key_ID: {}\nbits: {bits}\nfingerprint: {}\n", key.key_id.as_str(), fingerprint(key)))?;
-    if is_first {
-        let (shown, id) = (&kme.shown, key.key_id.as_str());
-        output::talk(&format!(
-            "one key is spent; at the other site run\n  plait kme test {shown} --with {id}\nand compare the fingerprints"
-        ));
-    }
-    Ok(Exit::Ok)
 }
 
 /// Prints new keys as the standard's JSON.
@@ -64,7 +36,8 @@ fn print(keys: &[ContainerKey]) -> Outcome {
     output::data("\n")
 }
 
-fn checked(id: String) -> Result<String, Failure> {
+/// A key_ID as typed.
+pub(super) fn checked(id: String) -> Result<String, Failure> {
     let expected = "expected a key_ID of 1 to 64 printable ASCII characters without space";
     KeyId::new(id.as_bytes()).map(|_| id).ok_or_else(|| Failure::new(Exit::Usage, expected))
 }
@@ -80,7 +53,7 @@ fn taken<T>(outcome: methods::Outcome<T>) -> Result<T, Failure> {
 }
 
 /// 64 bits of a keyed hash of key and key_ID: equal only if both sites hold the same key under the same name.
-fn fingerprint(key: &ContainerKey) -> String {
+pub(super) fn fingerprint(key: &ContainerKey) -> String {
     let id = key.key_id.as_str().to_ascii_lowercase();
     let tag: [u8; 8] = hmac_tag(key.material.expose(), &[FINGERPRINT_SALT, id.as_bytes()]);
     let digits = data_encoding::HEXLOWER.encode(&tag);

@@ -6,7 +6,8 @@ mod ask;
 mod cert;
 mod link;
 mod serve;
-mod target;
+pub(super) mod target;
+pub(super) mod test;
 
 use std::path::Path;
 
@@ -23,9 +24,9 @@ pub(super) fn run(command: KmeCommand, run_dir: &Path) -> Outcome {
             let kme = target::find(config.as_deref(), &target)?;
             runtime()?.block_on(ask::status(&kme))
         }
-        KmeCommand::Test { config, with, target } => {
-            let kme = target::find(config.as_deref(), &target)?;
-            runtime()?.block_on(ask::test(&kme, with))
+        KmeCommand::Test(order) => {
+            let kme = target::find(order.config.as_deref(), &order.target)?;
+            runtime()?.block_on(test::run(&kme, &order))
         }
         KmeCommand::GetKey { config, number, size, target } => {
             let kme = target::find(config.as_deref(), &target)?;
@@ -40,7 +41,8 @@ pub(super) fn run(command: KmeCommand, run_dir: &Path) -> Outcome {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+/// Two threads: one for what is asked, one for name resolution.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let made = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     made.map_err(|error| Failure::new(Exit::Failure, format!("cannot start: {error}")))
 }

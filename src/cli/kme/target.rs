@@ -18,13 +18,13 @@ use crate::types::id::SaeId;
 use crate::types::limits::ENC_KEYS_DEADLINE;
 
 /// A KME at hand.
-pub(super) struct Found {
+pub(in crate::cli) struct Found {
     /// To ask it.
-    pub(super) client: KmeClient,
+    pub(in crate::cli) client: KmeClient,
     /// Longest time of one request.
-    pub(super) timeout: Duration,
+    pub(in crate::cli) timeout: Duration,
     /// How the same KME pair is named at the other site, for a hint.
-    pub(super) shown: String,
+    pub(in crate::cli) shown: String,
 }
 
 /// The configuration and the key_IDs among the words of `get-key-ids`.
@@ -47,6 +47,11 @@ pub(super) fn find(config: Option<&str>, target: &Target) -> Result<Found, Failu
         (None, Some(url)) => (from_options(url, target)?, "--url ..".to_owned()),
         (Some(config), None) => (from_config(config, target.source.as_deref())?, config.to_owned()),
     };
+    of_setup(setup, shown)
+}
+
+/// The KME of one source; `shown` stands for it in hints.
+pub(in crate::cli) fn of_setup(setup: SourceSetup, shown: String) -> Result<Found, Failure> {
     let https = KmeClients::default().client(&setup.reach).map_err(|error| refused(&error))?;
     let SourceSetup { local_sae, remote_sae, timeout, method, .. } = setup;
     Ok(Found { client: KmeClient { https, local_sae, remote_sae, method }, timeout, shown })
@@ -95,6 +100,7 @@ fn from_options(url: &str, target: &Target) -> Result<SourceSetup, Failure> {
             ca_file: path(&target.ca),
             cert_file: path(&target.cert),
             key_file: path(&target.key),
+            key_password_file: target.key_password_file.clone(),
             server_name: target.server_name.clone(),
             pin_sha256,
             is_pq_only: false,

@@ -144,12 +144,19 @@ impl KmeClient {
     }
 
     /// Where the KME refuses us, the certificate that names another SAE than the configuration is the first suspect.
-    fn failure(&self, reason: Reason, mut text: String) -> SourceFailure {
-        if let (Reason::Refused, Some(cn)) = (reason, &self.https.own().common_name)
-            && cn != self.local_sae.as_str()
-        {
-            text = format!("{text}; our certificate's CN is {}, local_sae is {}", cn.escape_debug(), self.local_sae);
-        }
+    fn failure(&self, reason: Reason, text: String) -> SourceFailure {
+        let came_to_an_answer = matches!(reason, Reason::Refused | Reason::NoKeyNow | Reason::UnknownKeyId);
+        let Some(cn) = self.https.own().common_name.as_deref().filter(|cn| *cn != self.local_sae.as_str()) else {
+            return SourceFailure { reason, text };
+        };
+        let shown = format!("our certificate's CN is {}", cn.escape_debug());
+        let text = if came_to_an_answer && cn == self.remote_sae.as_str() {
+            format!("{text}; {shown}, which is remote_sae here: local_sae and remote_sae are swapped")
+        } else if reason == Reason::Refused {
+            format!("{text}; {shown}, local_sae is {}", self.local_sae)
+        } else {
+            text
+        };
         SourceFailure { reason, text }
     }
 }

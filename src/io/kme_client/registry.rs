@@ -23,8 +23,10 @@ pub struct Reach {
     pub ca_file: PathBuf,
     /// PEM, our certificate and its chain.
     pub cert_file: PathBuf,
-    /// PEM, its private key.
+    /// PEM, its private key; or PKCS#12, as `cert_file` too.
     pub key_file: PathBuf,
+    /// Password of the PKCS#12 file.
+    pub key_password_file: Option<PathBuf>,
     /// A name expected in the KME's SAN or CN, in place of the url's host.
     pub server_name: Option<String>,
     /// The KME's leaf or its public key: replaces chain and name.
@@ -66,6 +68,7 @@ impl KmeClients {
             ca_file: &reach.ca_file,
             cert_file: &reach.cert_file,
             key_file: &reach.key_file,
+            password_file: reach.key_password_file.as_deref(),
             expected: reach.expected(),
         };
         let kme_tls = if reach.is_pq_only { KmeTls::PostQuantum } else { KmeTls::Any };

@@ -32,6 +32,7 @@ impl SourceSetup {
             ca_file: locate(&source.ca_file),
             cert_file: locate(&source.cert_file),
             key_file: locate(&source.key_file),
+            key_password_file: source.key_password_file.as_ref().map(&locate),
             server_name: source.server_name.clone(),
             pin_sha256: source.pin_sha256,
             is_pq_only: source.kme_tls == KmeTls::PostQuantum,

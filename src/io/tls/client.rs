@@ -19,6 +19,8 @@ pub struct ClientFiles<'a> {
     pub cert_file: &'a Path,
     /// Its private key.
     pub key_file: &'a Path,
+    /// Password of a PKCS#12 file among them.
+    pub password_file: Option<&'a Path>,
     /// What the KME's certificate must show.
     pub expected: Expected,
 }
@@ -36,7 +38,7 @@ pub struct ClientTls {
 /// # Errors
 /// [`SetupError`], which names the file and the mistake.
 pub fn client_tls(files: &ClientFiles<'_>) -> Result<ClientTls, SetupError> {
-    let identity = material::identity(files.cert_file, files.key_file)?;
+    let identity = material::identity(files.cert_file, files.key_file, files.password_file)?;
     // A pin replaces chain and name: an unusable ca_file is then no reason to refuse.
     let roots = match files.expected {
         Expected::Pin(_) => RootCertStore::empty(),

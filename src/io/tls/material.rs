@@ -5,16 +5,18 @@ use std::path::{Path, PathBuf};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use zeroize::Zeroizing;
 
 use super::leaf::Leaf;
+use super::pkcs12;
 use crate::io::keyfile;
 use crate::io::keyfile_error::KeyFileError;
 use crate::types::secret::SecretBytes;
 
 /// Bytes of a PEM file: a bundle of a few hundred certificates.
 const PEM_BYTES_MAX: usize = 1024 * 1024;
-/// The object identifier `pkcs7-data` in DER, near the start of every PKCS#12 file.
-const PKCS7_DATA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x07, 0x01];
+/// Bytes of a password.
+const PASSWORD_BYTES_MAX: usize = 1024;
 
 /// Why a KME cannot be spoken to as configured: which file, and which usual mistake it is.
 #[derive(Debug, thiserror::Error)]
@@ -49,12 +51,24 @@ pub struct Identity {
     pub leaf: Leaf,
 }
 
-/// Loads `cert_file` and `key_file`.
+/// Loads `cert_file` and `key_file`: PEM, or PKCS#12 that opens with the password in `password_file`.
 ///
 /// # Errors
 /// [`SetupError`], which names the file and the mistake.
-pub fn identity(cert_file: &Path, key_file: &Path) -> Result<Identity, SetupError> {
-    let chain = certificates(cert_file)?;
+pub fn identity(cert_file: &Path, key_file: &Path, password_file: Option<&Path>) -> Result<Identity, SetupError> {
+    let password = password_file.map(password).transpose()?;
+    let password = password.as_ref().map(|password| password.as_str());
+    let of_cert = container(cert_file, keyfile::read_public(cert_file, PEM_BYTES_MAX)?, password)?;
+    let key_bytes: SecretBytes = keyfile::read_linked_secret(key_file, PEM_BYTES_MAX)?;
+    let of_key = match pkcs12::is_container(key_bytes.expose()) {
+        true => Some(pkcs12::open(key_bytes.expose(), password).map_err(|text| content(key_file, text))?),
+        false => None,
+    };
+    if let (Some(file), None, None) = (password_file, &of_cert, &of_key) {
+        let text = "is named by key_password_file, but neither cert_file nor key_file is PKCS#12: leave it out";
+        return Err(content(file, text));
+    }
+    let chain = of_cert.map_or_else(|| certificates(cert_file), |container| Ok(container.chain))?;
     let leaf = chain.first().and_then(|leaf| Leaf::read(leaf));
     let leaf = leaf.ok_or_else(|| content(cert_file, "the first certificate is not a readable X.509 certificate"))?;
     if leaf.is_version_1 {
@@ -65,7 +79,8 @@ pub fn identity(cert_file: &Path, key_file: &Path) -> Result<Identity, SetupErro
         let text = format!("holds a CA certificate ({}), expected the certificate issued to this SAE", leaf.subject);
         return Err(content(cert_file, text));
     }
-    Ok(Identity { chain, key: private_key(key_file)?, leaf })
+    let key = of_key.map_or_else(|| private_key(key_file, key_bytes.expose()), |container| Ok(container.key))?;
+    Ok(Identity { chain, key, leaf })
 }
 
 /// Loads `ca_file`: the only issuers that are trusted.
@@ -108,9 +123,24 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError>
     Ok(certs)
 }
 
-fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, SetupError> {
-    let bytes: SecretBytes = keyfile::read_linked_secret(path, PEM_BYTES_MAX)?;
-    let bytes = bytes.expose();
+/// The container in a `cert_file`; it holds the key too, so it must be as closed as a key file.
+fn container(path: &Path, bytes: Vec<u8>, password: Option<&str>) -> Result<Option<pkcs12::Container>, SetupError> {
+    if !pkcs12::is_container(&bytes) {
+        return Ok(None);
+    }
+    drop(keyfile::read_linked_secret(path, PEM_BYTES_MAX)?);
+    pkcs12::open(&bytes, password).map(Some).map_err(|text| content(path, text))
+}
+
+/// What stands in the file, but for the end of its line.
+fn password(path: &Path) -> Result<Zeroizing<String>, SetupError> {
+    let bytes = keyfile::read_linked_secret(path, PASSWORD_BYTES_MAX)?;
+    let text = std::str::from_utf8(bytes.expose()).map_err(|_| content(path, "is not a password in UTF-8"))?;
+    let line = text.strip_suffix('\n').unwrap_or(text);
+    Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))
+}
+
+fn private_key(path: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<'static>, SetupError> {
     refuse_binary(path, bytes)?;
     if has(bytes, b"ENCRYPTED PRIVATE KEY-----") || has(bytes, b"Proc-Type: 4,ENCRYPTED") {
         let text = "the private key is encrypted, and nobody is there to type its passphrase: \
@@ -128,10 +158,9 @@ fn refuse_binary(path: &Path, bytes: &[u8]) -> Result<(), SetupError> {
     if bytes.first() != Some(&0x30) {
         return Ok(());
     }
-    let start = bytes.get(..64).unwrap_or(bytes);
-    let text = if start.windows(PKCS7_DATA.len()).any(|window| window == PKCS7_DATA) {
-        "is PKCS#12 (.p12, .pfx), expected PEM; convert it: `openssl pkcs12 -in FILE -clcerts -nokeys -out sae.pem`, \
-         `openssl pkcs12 -in FILE -nocerts -noenc -out sae.key`, `openssl pkcs12 -in FILE -cacerts -nokeys -out ca.pem`"
+    let text = if pkcs12::is_container(bytes) {
+        "is PKCS#12 (.p12, .pfx), expected the CA's certificate as PEM; take it out: \
+         `openssl pkcs12 -in FILE -cacerts -nokeys -out ca.pem`"
     } else {
         "is DER, expected PEM; convert it: `openssl x509 -inform der -in FILE -out sae.pem` for a certificate, \
          `openssl pkey -inform der -in FILE -out sae.key` for a key"

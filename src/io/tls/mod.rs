@@ -7,5 +7,6 @@ pub mod client;
 pub mod explain;
 pub mod leaf;
 pub mod material;
+mod pkcs12;
 pub mod server;
 pub mod verify;

@@ -15,7 +15,7 @@ use crate::kme::file::{KmeServing, ServedTls};
 /// [`SetupError`], which names the file and the mistake.
 pub fn server_tls(serving: &KmeServing) -> Result<Arc<ServerConfig>, SetupError> {
     let other = |error: &dyn std::fmt::Display| SetupError::Other(error.to_string());
-    let identity = material::identity(&serving.cert_file, &serving.key_file)?;
+    let identity = material::identity(&serving.cert_file, &serving.key_file, None)?;
     let roots = Arc::new(material::trust(&serving.ca_file)?);
     let mut provider = aws_lc_rs::default_provider();
     if serving.tls == ServedTls::Classical {
