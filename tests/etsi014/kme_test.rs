@@ -40,7 +40,7 @@ fn check<'j>(json: &'j Value, name: &str) -> (&'j str, &'j str) {
 async fn scripted(pki: &Pki, cert: &str, status: Vec<u8>, answers: Vec<Vec<u8>>) -> Stub {
     let script = move |number: usize| match number {
         0 => Act::Answer(status.clone()),
-        _ => Act::Answer(answers.get(number - 1).or(answers.last()).unwrap().clone()),
+        _ => Act::Answer(answers.get(number - 1).or_else(|| answers.last()).unwrap().clone()),
     };
     Stub::start(tls(pki.certified(cert), rustls::DEFAULT_VERSIONS), script).await
 }
