@@ -81,8 +81,8 @@ pub fn is_within(event: &Event, since_seconds: Option<u64>, now: UnixMillis) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::EventKind;
     use super::*;
+    use crate::control::event::EventKind;
 
     fn numbers(events: &[Event]) -> Vec<u64> {
         events.iter().map(|event| event.seq).collect()

@@ -148,7 +148,7 @@ pub(super) mod tests {
     }
 
     /// The draft of a command line.
-    pub(in super::super) fn typed(words: &[&str]) -> Draft {
+    pub(in crate::cli::init) fn typed(words: &[&str]) -> Draft {
         Draft::new(&Typed::try_parse_from([&["init"], words].concat()).unwrap().order)
     }
 
