@@ -81,6 +81,21 @@ pub enum Verb {
         /// Name of the interface, or its configuration file
         name: String,
     },
+    /// What happened: changes of state, errors of KMEs, rekeys; kept over restarts
+    #[command(after_help = "Example: plait events hq-dc --since 2h")]
+    Events {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// Not older than this, such as 30m, 2h or 7days
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        since: Option<Duration>,
+        /// Go on with what happens from now on; Ctrl-C ends
+        #[arg(long)]
+        follow: bool,
+        /// For scripts: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the fingerprint of a secret or public key file, to compare with the other site
     #[command(after_help = "Example: plait fingerprint dc-east.pub")]
     Fingerprint {

@@ -14,6 +14,7 @@ mod bench;
 mod check;
 mod completions;
 mod demo;
+mod events;
 mod keys;
 mod lab;
 mod logs;
@@ -51,6 +52,10 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Check { name, online } => check::run(&name, online),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
+        Verb::Events { name, since, follow, json } => {
+            let wanted = events::Wanted { since, follow, form: status::Form::of(json) };
+            events::run(&name, &wanted, &arguments.places.run_dir, &arguments.places.state_dir)
+        }
         Verb::Fingerprint { file } => keys::fingerprint(&file),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),

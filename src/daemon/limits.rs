@@ -10,6 +10,10 @@ pub const REKEY_WAIT: Duration = Duration::from_secs(60);
 pub const WAITERS_MAX: usize = 16;
 /// How long `events --follow` waits for the next event before it asks again: a caller who is gone is noticed then.
 pub const EVENTS_WAIT: Duration = Duration::from_secs(30);
+/// Events that wait for the disk: a burst of all kinds at once.
+pub const EVENTS_WAITING_MAX: usize = 256;
+/// How often the ends of certificates are looked at: they are counted in days.
+pub const EXPIRY_LOOK: Duration = Duration::from_secs(600);
 /// Writes under way: three files a peer, each in one version.
 pub const STORES_MAX: usize = 3 * PEERS_MAX;
 /// Key requests waiting for one KME: six sources a peer, at most two exchanges of it at once.

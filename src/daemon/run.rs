@@ -13,7 +13,6 @@ use super::report::{InUse, Nobodys};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{journal, report};
-use crate::control::event::{Draft, EventKind};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::engine::output::Command;
@@ -46,8 +45,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     let socket = tokio::spawn(control.serve(calls_in));
     let mut effects = Effects::new();
     let mut waiters = Waiters::default();
-    let version = env!("CARGO_PKG_VERSION");
-    running.events.record(Draft::new(EventKind::Start, format!("the daemon of version {version} runs")));
+    running.events.start(&running.state);
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
     let ended = loop {
@@ -84,7 +82,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         running.engine.handle_timeout(running.now());
         effects.drain(&mut running);
         waiters.look(&running);
-        running.events.look(running.offloads.set());
+        running.events.look(running.offloads.set(), &running.fetchers);
     };
     socket.abort();
     journal::stopping();

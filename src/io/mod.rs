@@ -8,6 +8,7 @@ pub mod control_socket;
 pub(crate) mod doubles;
 pub mod entropy;
 mod http_date;
+pub mod event_file;
 pub mod https;
 pub mod identity;
 pub mod keyfile;

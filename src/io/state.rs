@@ -58,6 +58,11 @@ impl StateDir {
         Ok(())
     }
 
+    /// Where the files are.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// The file that a daemon of this interface locks.
     pub fn lock_path(&self) -> PathBuf {
         self.folder.join("lock")

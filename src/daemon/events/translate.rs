@@ -173,7 +173,7 @@ impl Translator {
         }
     }
 
-    fn name(&self, peer: PeerId) -> String {
+    pub(super) fn name(&self, peer: PeerId) -> String {
         self.peers.get(usize::from(peer.0)).map_or("?", |peer| peer.name.as_str()).to_owned()
     }
 
