@@ -46,6 +46,9 @@ pub struct Places {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Which traffic was protected by which keys, in lines that hang together
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Measure this machine: ciphers, and as root system calls and a tunnel in namespaces
     #[command(after_help = "Example: plait bench --seconds 5")]
     Bench {
@@ -169,6 +172,38 @@ pub enum Verb {
     /// Print version and features
     #[command(after_help = "Example: plait version")]
     Version,
+}
+
+/// `plait audit`.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// List epochs with their times, sources, key_IDs and bytes, oldest first
+    #[command(after_help = "Example: plait audit show hq-dc --since 24h")]
+    Show {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// Not ended before this, such as 30m, 24h or 7days
+        #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+        since: Option<Duration>,
+        /// For scripts: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Look whether lines were changed, removed, moved or cut off, and name them; exit code 1 if so
+    #[command(after_help = "Example: plait audit verify hq-dc")]
+    Verify {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Print all lines as they are, to be kept elsewhere
+    #[command(after_help = "Example: plait audit export hq-dc > audit.txt")]
+    Export {
+        /// Name of the interface, or its configuration file
+        name: String,
+    },
 }
 
 /// `plait ratchet`.

@@ -10,6 +10,7 @@ pub mod kme;
 pub mod output;
 
 mod ask;
+mod audit;
 mod bench;
 mod check;
 mod completions;
@@ -48,6 +49,7 @@ fn run(arguments: Arguments) -> Outcome {
         lab::children::end_with_parent(parent).map_err(|error| Failure::io("--end-with-parent", &error))?;
     }
     match arguments.verb {
+        Verb::Audit(command) => audit::run(&command, &arguments.places.state_dir),
         Verb::Bench { seconds, json } => bench::run(seconds, json),
         Verb::Check { name, online } => check::run(&name, online),
         Verb::Completions { shell } => completions::run(shell),

@@ -51,6 +51,8 @@ pub(super) struct InterfaceSection {
     pub offload: Key<OffloadWritten>,
     /// TUN queues.
     pub queues: Key<Written>,
+    /// Record of what protected the traffic.
+    pub audit: Key<String>,
     /// Firewall beside the tunnel.
     pub killswitch: Key<Written>,
 }

@@ -17,8 +17,8 @@ mod value;
 
 pub use error::{ConfigError, ConfigErrors, Place};
 pub use model::{
-    Backend, CipherChoice, Config, FileRef, HttpMethod, Interface, InterfaceAddress, KmeTls, Mtu, Peer, Policy,
-    RouteTable, Source,
+    AuditMode, Backend, CipherChoice, Config, FileRef, HttpMethod, Interface, InterfaceAddress, KmeTls, Mtu, Peer,
+    Policy, RouteTable, Source,
 };
 pub use resolve::{interface_name, parse};
 

@@ -46,6 +46,8 @@ pub struct Interface {
     pub offload: OffloadSet,
     /// TUN queues, each with its socket and its lane: 1..=7.
     pub queues: usize,
+    /// Record of what protected the traffic.
+    pub audit: AuditMode,
 }
 
 /// A file named by the configuration, as written, with the place to report.
@@ -105,6 +107,17 @@ pub enum Backend {
     TunRs,
     /// `tun-tap`, if built in.
     TunTap,
+}
+
+/// `audit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuditMode {
+    /// Not written.
+    Off,
+    /// Written; a disk that refuses it is told of.
+    On,
+    /// Written, or no new keys are made.
+    Required,
 }
 
 /// One other end.

@@ -8,7 +8,9 @@ use toml::Spanned;
 use super::check;
 use super::error::{ConfigError, ConfigErrors, Place};
 use super::file::{File, InterfaceSection, PeerSection, QkdSection, StatusSection, written};
-use super::model::{Backend, CipherChoice, Config, Interface, InterfaceAddress, Mtu, Peer, RouteTable, Source};
+use super::model::{
+    AuditMode, Backend, CipherChoice, Config, Interface, InterfaceAddress, Mtu, Peer, RouteTable, Source,
+};
 use super::offload;
 use super::policy;
 use super::reader::Reader;
@@ -132,6 +134,8 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
     let backend = reader.word("backend", written.backend.as_ref(), &backends).unwrap_or(Backend::TunRs);
     let offload = offload::resolve(reader, written.offload.as_ref(), backend);
     let queues = queues(reader, written.queues.as_ref(), backend);
+    let modes = [("off", AuditMode::Off), ("on", AuditMode::On), ("required", AuditMode::Required)];
+    let audit = reader.word("audit", written.audit.as_ref(), &modes).unwrap_or(AuditMode::On);
     if let Some(at) = &written.killswitch
         && reader.switch("killswitch", Some(at)) == Some(true)
     {
@@ -147,6 +151,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
         backend,
         offload,
         queues,
+        audit,
     })
 }
 

@@ -34,6 +34,6 @@ mod tests {
         );
         let mut start = Draft::new(EventKind::Start, "").numbered(2, time);
         start.text = "runs\n\u{1b}[2J".to_owned();
-        assert_eq!(line(&start), "2026-11-24T09:00:00.250Z  start         -              runs[2J\n");
+        assert_eq!(line(&start), "2026-11-24T09:00:00.250Z  start         -             runs[2J\n");
     }
 }

@@ -1,5 +1,6 @@
 //! F7, what people and scripts ask of a running daemon and what they are told: data and its JSON lines, nothing of sockets.
 
+pub mod audit;
 pub mod event;
 pub mod event_text;
 pub mod recent;

@@ -73,6 +73,8 @@ impl Effects {
                 Output::Event(event) => {
                     journal::event(&running.peer_names, &event);
                     running.events.tell(&event);
+                    let now = running.now();
+                    running.audit.tell(&running.engine, now, &event);
                 }
             }
         }

@@ -14,6 +14,10 @@ pub const EVENTS_WAIT: Duration = Duration::from_secs(30);
 pub const EVENTS_WAITING_MAX: usize = 256;
 /// How often the ends of certificates are looked at: they are counted in days.
 pub const EXPIRY_LOOK: Duration = Duration::from_secs(600);
+/// Lines of the audit that wait for the disk, and again as many that it refused: two days of one peer.
+pub const AUDIT_WAITING_MAX: usize = 4096;
+/// How soon a disk that refused a line of the audit is asked again.
+pub const AUDIT_RETRY: Duration = Duration::from_secs(1);
 /// Writes under way: three files a peer, each in one version.
 pub const STORES_MAX: usize = 3 * PEERS_MAX;
 /// Key requests waiting for one KME: six sources a peer, at most two exchanges of it at once.

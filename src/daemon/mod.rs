@@ -3,6 +3,7 @@
 //! `load` reads, `start` sets up, `run` is the loop; `effects` carries out what the engine wants, `fetch` asks the key
 //! sources, `pump` moves the packets, `journal` tells people at once, `events` later.
 
+mod audit;
 pub mod certificates;
 mod effects;
 mod events;

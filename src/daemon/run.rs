@@ -46,6 +46,10 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     let mut effects = Effects::new();
     let mut waiters = Waiters::default();
     running.events.start(&running.state);
+    if let Some(draft) = running.audit.start(&running.state, &running.facts.fingerprint) {
+        running.events.record(draft);
+    }
+    look_at_audit(&mut running);
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
     let ended = loop {
@@ -80,17 +84,28 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
             break Ok(());
         }
         running.engine.handle_timeout(running.now());
+        look_at_audit(&mut running);
         effects.drain(&mut running);
         waiters.look(&running);
         running.events.look(running.offloads.set(), &running.fetchers);
     };
     socket.abort();
     journal::stopping();
+    running.audit.close(&running.engine, running.now());
     running.engine.handle_command(running.now(), Command::Stop);
     effects.finish(&mut running).await;
+    running.audit.stop();
     running.events.stop();
     running.pumps.stop();
     ended
+}
+
+/// Before effects are drained: what may not be done without an audit is not begun.
+fn look_at_audit(running: &mut Running) {
+    let now = running.now();
+    if let Some(draft) = running.audit.look(&mut running.engine, now) {
+        running.events.record(draft);
+    }
 }
 
 /// Until the engine's next deadline, at most [`SLEEP_MAX`]: the runtime's timer does not count suspend.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
+use super::audit::Audit;
 use super::events::{Events, PeerNames};
 use super::fetch::Fetchers;
 use super::load::{LoadFailure, Loaded, load};
@@ -73,6 +74,7 @@ impl From<LoadFailure> for RunFailure {
 pub struct Running {
     pub(super) engine: Engine,
     pub(super) events: Events,
+    pub(super) audit: Audit,
     pub(super) facts: Facts,
     pub(super) peer_names: Vec<String>,
     pub(super) clock: Clock,
@@ -117,6 +119,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     receive_as(offloads.set(), &sockets);
     let facts = facts(&loaded, &udp);
     let events = Events::new(clock, names(&loaded));
+    let audit = Audit::new(loaded.config.interface.audit, clock, loaded.me.suite(), loaded.config.peers.len());
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
@@ -129,6 +132,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let running = Running {
         engine,
         events,
+        audit,
         facts,
         peer_names,
         clock,

@@ -122,6 +122,9 @@ impl Peer {
     /// An authentic I1 of this peer: answers with R1, or not, by the rules of simultaneous starts (PROTOCOL 2.6).
     pub(super) fn answer_i1(&mut self, now: Now, from: Endpoint, opened: OpenedI1, desk: &mut Desk) {
         self.note_authentic(now);
+        if !self.pace.admits {
+            return self.count("not admitted");
+        }
         let answered =
             self.exchanges.attempt.as_ref().is_some_and(|own| own.answered_within(now.at, ANSWERED_RECENTLY));
         if answered && self.is_primary {

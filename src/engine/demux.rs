@@ -208,6 +208,20 @@ impl Peer {
         }
     }
 
+    /// From now on sessions and epochs are made, or none; exchanges under way end then.
+    pub(super) fn admit(&mut self, admits: bool, desk: &mut Desk) {
+        self.pace.admits = admits;
+        if admits {
+            return;
+        }
+        self.abandon_attempt(desk);
+        self.end_rekey(desk);
+        self.exchanges.rekey_answer = None;
+        for answer in self.exchanges.answers.drain(..) {
+            answer.free(desk);
+        }
+    }
+
     /// An orderly stop: the other end is told at once, and the clock is written exactly (PROTOCOL 2.8a).
     pub(super) fn stop(&mut self, now: Now, desk: &mut Desk) {
         self.seal_close(now);

@@ -101,6 +101,11 @@ impl Engine {
                     peer.rekey_now(now);
                 }
             }
+            Command::Admit(admits) => {
+                for peer in self.peers.touch_all() {
+                    peer.admit(admits, &mut self.desk);
+                }
+            }
             Command::Stop => {
                 for peer in self.peers.touch_all() {
                     peer.stop(now, &mut self.desk);
@@ -226,6 +231,7 @@ fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &m
         please_rekey: None,
         next_pulse: now.at + PULSE_INTERVAL,
         use_configured: true,
+        admits: true,
     };
     let is_primary = desk.me.fp() > setup.public.fp();
     let exchanges = Exchanges::default();

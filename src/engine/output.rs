@@ -69,6 +69,8 @@ pub enum Output {
 pub enum Command {
     /// Rekey now, one peer or all.
     Rekey(Option<PeerId>),
+    /// Whether new sessions and epochs may be made, by either end; those in use go on to their end.
+    Admit(bool),
     /// Close every session and stop.
     Stop,
 }

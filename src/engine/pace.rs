@@ -14,6 +14,9 @@ impl Peer {
     /// When the next attempt of ours is due; `None` if none is, or nobody knows where the peer is.
     pub(super) fn attempt_due(&self, _now: Instant) -> Option<Instant> {
         self.link.endpoint.or_else(|| self.configured())?;
+        if !self.pace.admits {
+            return None;
+        }
         let wanted = [self.regular_full(), self.pace.full_due].into_iter().flatten().min()?;
         let quiet = self.pace.answered_at.map_or(Instant::ZERO, |answered| answered + ANSWER_QUIET);
         Some(wanted.max(self.pace.not_before).max(quiet))

@@ -108,6 +108,8 @@ pub(super) struct Pace {
     pub(super) next_pulse: Instant,
     /// Configured and last endpoint take turns.
     pub(super) use_configured: bool,
+    /// New sessions and epochs may be made.
+    pub(super) admits: bool,
 }
 
 /// Counts and dates for `status`.

@@ -63,7 +63,7 @@ impl Exchanges {
 impl Peer {
     /// When the next fast rekey of ours is due; `None` if none can start now.
     fn rekey_due(&self, now: Instant) -> Option<Instant> {
-        if self.clock_has_run_out(now) {
+        if self.clock_has_run_out(now) || !self.pace.admits {
             // An epoch that survived the deadline waits to be confirmed; nothing can be made from it before.
             return None;
         }

@@ -57,6 +57,9 @@ impl Peer {
     /// An FR1 of the newest confirmed session.
     pub(super) fn on_fr1(&mut self, now: Now, session: u32, plaintext: &[u8], desk: &mut Desk) {
         let Some(chain) = self.chain().filter(|c| c.session == session && c.role == Role::Responder) else { return };
+        if !self.pace.admits {
+            return self.count("not admitted");
+        }
         let opened = match open_fr1(&chain.root, &chain.agreed, plaintext) {
             Ok(opened) => opened,
             Err(refusal) => return self.count(refusal.counter()),

@@ -1,5 +1,6 @@
 //! F8, the machine's edges: clock, entropy, sockets, TUN, files, TLS.
 
+pub mod audit_file;
 pub mod clock;
 mod cmsg;
 pub mod control_client;

@@ -96,11 +96,18 @@ impl StateDir {
     /// # Errors
     /// The old content is still there.
     pub fn write(&self, peer: &str, kind: StateKind, bytes: &[u8]) -> io::Result<()> {
-        let path = self.path(peer, kind);
         if bytes.is_empty() {
-            return self.remove(&path);
+            return self.remove(&self.path(peer, kind));
         }
-        let fresh = self.folder.join(format!("{peer}.{}.new", kind.ending()));
+        self.replace(&format!("{peer}.{}", kind.ending()), bytes)
+    }
+
+    /// The same for a file of this name.
+    ///
+    /// # Errors
+    /// The old content is still there.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let (path, fresh) = (self.folder.join(name), self.folder.join(format!("{name}.new")));
         write_whole(&fresh, bytes).and_then(|()| std::fs::rename(&fresh, &path)).inspect_err(|_| {
             drop(std::fs::remove_file(&fresh));
         })?;

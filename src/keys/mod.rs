@@ -5,6 +5,7 @@
 
 pub mod budget;
 pub mod clock;
+pub mod estimate;
 pub mod fitness;
 pub mod offer;
 pub mod policy;

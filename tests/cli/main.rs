@@ -14,5 +14,6 @@ mod check;
 mod daemon;
 mod init;
 mod keys;
+mod records;
 mod run;
 mod site;

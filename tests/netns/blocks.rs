@@ -67,7 +67,7 @@ pub(crate) fn verbs(text: &str) -> Vec<Vec<String>> {
             word.chars().all(|letter| letter.is_ascii_lowercase() || letter == '-') && !word.starts_with('-')
         };
         let words: Vec<&str> = command.split(' ').take_while(plain).collect();
-        let nested = ["kme", "ratchet"].iter().any(|verb| words.first() == Some(verb));
+        let nested = ["audit", "kme", "ratchet"].iter().any(|verb| words.first() == Some(verb));
         let alternatives = command.split(' ').nth(usize::from(nested)).unwrap_or_default();
         for verb in alternatives.split('|').filter(|verb| plain(verb) && !verb.is_empty()) {
             let group = words.first().filter(|_| nested).map(|group| (*group).to_owned());

@@ -48,6 +48,7 @@ mod peers;
 mod policies;
 mod queues;
 mod ratchet;
+mod records;
 mod rekeys;
 mod restarts;
 mod roaming;

@@ -9,6 +9,7 @@
 )]
 #![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
 
+mod admit;
 mod config;
 mod deadlines;
 mod exchange;
