@@ -244,6 +244,7 @@ impl Peer {
         if state.is_short_already() {
             self.start_clock(now, &agreed, desk);
         }
+        self.tell_named_failures(state.slots(), desk);
         let hopeless = state.is_short_already() && self.waiver(now.at, &agreed, Exchange::Handshake).is_none();
         let seen = &self.keys.rules.seen;
         let gather = Gather::by_ids(self.id, state.slots(), |source, key_id| match hopeless {

@@ -19,6 +19,7 @@ use crate::types::policy::{QkdPolicy, Reason};
 use crate::types::terms::Agreed;
 use crate::types::time::Instant;
 use crate::wire::control;
+use crate::wire::slots::Slot;
 use crate::wire::transport::RecordKind;
 
 /// The deadline spares only an epoch that is not short and not yet confirmed: it is the way back (PROTOCOL 2.8a).
@@ -231,6 +232,15 @@ impl Peer {
     pub(super) fn tell_failures(&mut self, failures: &[(SourceId, Reason)], desk: &mut Desk) {
         for (source, reason) in failures {
             desk.tell(self.id, EventKind::SourceFailed { source: *source, reason: *reason, text: String::new() });
+        }
+    }
+
+    /// Tells of the sources that the other end names as failed in I2 or FR1.
+    pub(super) fn tell_named_failures(&mut self, slots: &[Slot], desk: &mut Desk) {
+        for (source, slot) in SourceId::all().zip(slots) {
+            if let Slot::Failed(reason) = slot {
+                desk.tell(self.id, EventKind::SourceFailed { source, reason: *reason, text: String::new() });
+            }
         }
     }
 

@@ -100,6 +100,7 @@ impl Peer {
             // Pools may be per direction: this end draws the keys itself (PROTOCOL 2.8a).
             self.pace.full_due.get_or_insert(now.at);
         }
+        self.tell_named_failures(opened.slots(), desk);
         let hopeless = agreed.is_short(opened.named()) && self.waiver(now.at, &agreed, Exchange::FastRekey).is_none();
         let seen = &self.keys.rules.seen;
         let gather = Gather::by_ids(self.id, opened.slots(), |source, key_id| match hopeless {

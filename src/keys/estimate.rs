@@ -14,8 +14,10 @@ pub const INCOME_SPAN_MIN: Duration = Duration::from_secs(60);
 const SAMPLES_MAX: usize = 64;
 /// How long a stock must last without any income, as far as the longest interval allows: a working day and its night.
 pub const STOCK_HORIZON: Duration = Duration::from_secs(24 * 3600);
-/// What is asked for of the income: the rest fills the stock.
-const INCOME_SHARE: f64 = 0.8;
+/// What is used of the income while the stock falls: the rest fills it.
+const SHARE_FALLING: f64 = 0.8;
+/// The same while it does not fall: a full stock hides what more could come, so a little more is tried.
+const SHARE_STEADY: f64 = 1.25;
 
 /// What a status report said, and what this end had used by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +65,14 @@ impl KeyEstimate {
         Some(gained.saturating_sub(1) as f64 / span.as_secs_f64())
     }
 
+    /// Keys a second that may be used for long: a little more than came while the stock does not fall, less if it does.
+    pub fn bearable(&self) -> Option<f64> {
+        let (first, last) = (self.samples.front()?, self.samples.back()?);
+        // A sixteenth is what blocks of key make it waver.
+        let is_steady = last.stored + first.stored / 16 >= first.stored;
+        self.income().map(|income| income * if is_steady { SHARE_STEADY } else { SHARE_FALLING })
+    }
+
     /// Keys a second that this end used.
     pub fn use_rate(&self) -> Option<f64> {
         let (first, last) = (self.samples.front()?, self.samples.back()?);
@@ -83,8 +93,8 @@ impl KeyEstimate {
 pub struct Supply {
     /// Keys in stock; `None`: the KME does not say.
     pub stored: Option<u64>,
-    /// Keys a second that come in; `None`: not known yet.
-    pub income: Option<f64>,
+    /// Keys a second that may be used for long; `None`: not known yet.
+    pub bearable: Option<f64>,
 }
 
 impl Supply {
@@ -93,7 +103,7 @@ impl Supply {
     fn interval(self) -> Option<Duration> {
         let stored = self.stored?;
         let keys = stored.max(1) as f64;
-        let by_income = self.income.filter(|income| *income > 0.0).map(|income| 1.0 / (INCOME_SHARE * income));
+        let by_income = self.bearable.filter(|rate| *rate > 0.0).map(|rate| 1.0 / rate);
         let by_stock = STOCK_HORIZON.as_secs_f64() / keys;
         let guard = INCOME_WINDOW.as_secs_f64() / keys;
         let seconds = by_income.map_or(by_stock, |by_income| by_income.min(by_stock)).max(guard);

@@ -32,7 +32,7 @@ fn run(span: u64, stock: u64, range: &RangeInclusive<Duration>, income: impl Fn(
         if second % 30 == 0 {
             estimate.note(Sample { at: at(second), stored: stock, used });
         }
-        let supply = Supply { stored: estimate.stored(used), income: estimate.income() };
+        let supply = Supply { stored: estimate.stored(used), bearable: estimate.bearable() };
         let interval = interval(&[supply], 1, range);
         if second >= next {
             outcome.rekeys += 1;
@@ -103,15 +103,15 @@ fn one_key_in_ninety_seconds_makes_no_state_flap() {
 #[test]
 fn a_kme_that_tells_nothing_gets_the_longest_interval_and_the_best_sources_decide() {
     let range = seconds(10)..=seconds(600);
-    let silent = Supply { stored: None, income: None };
-    let rich = Supply { stored: Some(1000), income: Some(4.0) };
-    let poor = Supply { stored: Some(300), income: Some(0.0) };
+    let silent = Supply { stored: None, bearable: None };
+    let rich = Supply { stored: Some(1000), bearable: Some(4.0) };
+    let poor = Supply { stored: Some(300), bearable: Some(0.0) };
     assert_eq!(interval(&[silent], 1, &range), seconds(600));
     assert_eq!(interval(&[], 1, &range), seconds(600));
     assert_eq!(interval(&[silent, rich], 1, &range), seconds(10));
     assert_eq!(interval(&[silent, rich], 2, &range), seconds(600));
     assert_eq!(interval(&[poor, rich], 2, &range), seconds(288));
-    assert_eq!(interval(&[Supply { stored: Some(0), income: Some(4.0) }], 1, &range), seconds(600), "empty: wait");
+    assert_eq!(interval(&[Supply { stored: Some(0), bearable: Some(4.0) }], 1, &range), seconds(600), "empty: wait");
 }
 
 #[test]
