@@ -214,7 +214,7 @@ fn lines_of(file: File, mut each: impl FnMut(&str)) -> io::Result<()> {
             each(std::str::from_utf8(&line).unwrap_or_default());
         } else if line.len() as u64 == LINE_BYTES_MAX {
             each("");
-            (&mut reader).skip_until(b'\n')?;
+            reader.skip_until(b'\n')?;
         }
         // A last line without an end is being written, or torn: if it should be there, the head says so.
     }

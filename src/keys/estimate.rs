@@ -114,10 +114,11 @@ impl Supply {
 /// The interval of fast rekeys for a peer that must mix `need` of these sources: what the `need` best bear, within the
 /// range. A source whose KME does not tell its stock bears the longest.
 pub fn interval(supplies: &[Supply], need: u8, range: &RangeInclusive<Duration>) -> Duration {
-    let mut each: Vec<Duration> = supplies.iter().map(|supply| supply.interval().unwrap_or(*range.end())).collect();
+    let mut each: Vec<Duration> =
+        supplies.iter().map(|supply| supply.interval().unwrap_or_else(|| *range.end())).collect();
     each.sort_unstable();
     let at = usize::from(need.max(1)) - 1;
-    each.get(at).copied().unwrap_or(*range.end()).clamp(*range.start(), *range.end())
+    each.get(at).copied().unwrap_or_else(|| *range.end()).clamp(*range.start(), *range.end())
 }
 
 #[cfg(test)]

@@ -26,9 +26,9 @@ fn what(number: u64) -> What {
 }
 
 fn numbers(disk: &Disk) -> Vec<u64> {
-    let number = |what: &What| match what {
-        What::State { to, .. } => to.parse().unwrap(),
-        other => panic!("{other:?}"),
+    let number = |what: &What| {
+        let What::State { to, .. } = what else { panic!("{what:?}") };
+        to.parse().unwrap()
     };
     disk.lines.lock().unwrap().iter().map(number).collect()
 }
@@ -38,7 +38,7 @@ fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
         if is_so() {
             return;
         }
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        std::thread::park_timeout(std::time::Duration::from_millis(10));
     }
     panic!("no {what} within 10 s");
 }
