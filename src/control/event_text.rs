@@ -20,8 +20,8 @@ pub fn line(event: &Event) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::event::{Draft, EventKind};
     use super::*;
+    use crate::control::event::{Draft, EventKind};
     use crate::types::time::UnixMillis;
 
     #[test]

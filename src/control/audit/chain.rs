@@ -93,8 +93,8 @@ impl Head {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::What;
     use super::*;
+    use crate::control::audit::record::What;
 
     fn record(n: u64) -> Record {
         Record { n, time: "2026-11-24T09:00:00.000Z".to_owned(), what: What::Stop }

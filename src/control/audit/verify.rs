@@ -114,9 +114,9 @@ impl Verifier {
 
 #[cfg(test)]
 mod tests {
-    use super::super::chain::write_line;
-    use super::super::record::{Record, What};
     use super::*;
+    use crate::control::audit::chain::write_line;
+    use crate::control::audit::record::{Record, What};
 
     /// `count` lines and their head.
     fn written(count: u64) -> (Vec<String>, Head) {

@@ -3,10 +3,10 @@
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use self::writer::Writer;
+use self::writer::{Progress, Writer};
 use crate::config::AuditMode;
 use crate::control::audit::record::{Epoch, What};
 use crate::control::event::{Draft, EventKind};
@@ -23,15 +23,6 @@ use crate::types::time::Instant;
 
 /// How often it is looked whether an epoch has ended without another.
 const LOOK: Duration = Duration::from_secs(1);
-
-/// How the writing thread does.
-#[derive(Default)]
-struct Progress {
-    /// Lines on the disk.
-    written: AtomicU64,
-    /// Attempts in a row that failed; 0: the last one succeeded.
-    failures: AtomicU64,
-}
 
 /// What of a peer is known between two lines.
 #[derive(Clone, Copy, Default)]

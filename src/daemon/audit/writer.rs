@@ -3,16 +3,24 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::Progress;
 use crate::control::audit::record::What;
 use crate::daemon::limits::{AUDIT_RETRY, AUDIT_WAITING_MAX};
 use crate::io::audit_file::AuditFile;
 use crate::io::state::StateDir;
 use crate::types::time::UnixMillis;
+
+/// How the writing thread does.
+#[derive(Default)]
+pub(super) struct Progress {
+    /// Lines on the disk.
+    pub(super) written: AtomicU64,
+    /// Attempts in a row that failed; 0: the last one succeeded.
+    pub(super) failures: AtomicU64,
+}
 
 /// A record with its time.
 type Entry = (UnixMillis, What);
