@@ -8,8 +8,8 @@ pub mod control_socket;
 #[cfg(test)]
 pub(crate) mod doubles;
 pub mod entropy;
-mod http_date;
 pub mod event_file;
+mod http_date;
 pub mod https;
 pub mod identity;
 pub mod keyfile;
