@@ -70,6 +70,6 @@ pub(super) fn ask(name: &str, run_dir: &Path, request: &Request, deadline: Durat
     })?;
     match answer {
         Answer::Refused { error } => Err(Failure::new(Exit::Failure, error)),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Status { .. } => Ok(answer),
+        Answer::Done { .. } | Answer::Events { .. } | Answer::Live { .. } | Answer::Status { .. } => Ok(answer),
     }
 }

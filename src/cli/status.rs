@@ -120,7 +120,7 @@ fn look(name: Option<&str>, form: Form, run_dir: &Path) -> Result<(String, Exit)
 fn report(name: &str, run_dir: &Path) -> Result<StatusReport, Failure> {
     match ask(name, run_dir, &Request::Status, ANSWER_DEADLINE)? {
         Answer::Status { status } => Ok(*status),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Refused { .. } => {
+        Answer::Done { .. } | Answer::Events { .. } | Answer::Live { .. } | Answer::Refused { .. } => {
             Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than a status")))
         }
     }

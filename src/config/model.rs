@@ -21,6 +21,8 @@ pub struct Config {
     pub policy: Policy,
     /// The other ends, in the order of the file: the index is the `PeerId`. At least one.
     pub peers: Vec<Peer>,
+    /// `[status] listen`: where the status page is; none: nowhere.
+    pub status_listen: Option<SocketAddr>,
     /// What is allowed and probably not meant, to be said aloud.
     pub warnings: Vec<ConfigError>,
 }

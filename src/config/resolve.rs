@@ -56,9 +56,7 @@ pub fn parse(file: &str, name: &str, text: &str) -> Result<Config, ConfigErrors>
 }
 
 fn resolve(reader: &mut Reader<'_>, file: &File, name: &str) -> Option<Config> {
-    if let Some(status) = &file.status {
-        status_page(reader, status);
-    }
+    let status_listen = file.status.as_ref().and_then(|section| status_page(reader, section));
     let Some(section) = &file.interface else {
         reader.note(ConfigError::other(Place { line: 1, column: 1 }, "expected a section [interface], there is none"));
         return None;
@@ -86,15 +84,22 @@ fn resolve(reader: &mut Reader<'_>, file: &File, name: &str) -> Option<Config> {
         interface: interface?,
         policy,
         peers: peers.into_iter().collect::<Option<_>>()?,
+        status_listen,
         warnings: Vec::new(),
     })
 }
 
-fn status_page(reader: &mut Reader<'_>, section: &Spanned<StatusSection>) {
-    let listen = reader.required(section, "listen", section.get_ref().listen.as_ref());
-    if socket_address(reader, "listen", listen, 1).is_some() {
-        reader.warn(section, "[status]: no status page in this version, nothing listens; use `plait status --json`");
+fn status_page(reader: &mut Reader<'_>, section: &Spanned<StatusSection>) -> Option<SocketAddr> {
+    let written = reader.required(section, "listen", section.get_ref().listen.as_ref())?;
+    let listen = socket_address(reader, "listen", Some(written), 1)?;
+    if !listen.ip().to_canonical().is_loopback() {
+        let text = format!(
+            "[status]: {listen} can be reached by others; the page has no password and shows peers, addresses and \
+             key_IDs (no secrets): 127.0.0.1 or a firewall keeps it to those who may see that"
+        );
+        reader.warn(written, text);
     }
+    Some(listen)
 }
 
 /// The sources of each peer, ascending by id.

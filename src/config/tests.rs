@@ -278,12 +278,23 @@ fn policy_off_needs_no_source() {
 }
 
 #[test]
-fn the_status_page_is_accepted_and_said_to_be_absent() {
-    let config = shown(&format!("{FULL}[status]\nlisten = \"127.0.0.1:9596\"\n")).unwrap();
-    assert_eq!((config.warnings.len(), config.warnings[0].place.line), (1, 45));
-    assert!(config.warnings[0].text.contains("no status page in this version"));
-    assert!(shown(FULL).unwrap().warnings.is_empty());
-    assert!(shown(&format!("{FULL}[status]\nlisten = \"x\"\n")).unwrap_err().contains("46:10: listen: expected"));
+fn the_status_page_is_for_this_machine_unless_the_operator_knows_better() {
+    let with = |listen: &str| shown(&format!("{FULL}[status]\nlisten = \"{listen}\"\n"));
+    for loopback in ["127.0.0.1:9596", "[::1]:9596", "127.3.2.1:80", "[::ffff:127.0.0.1]:9596"] {
+        let config = with(loopback).unwrap();
+        assert_eq!((config.status_listen, config.warnings.len()), (loopback.parse().ok(), 0), "{loopback}");
+    }
+    for open in ["0.0.0.0:9596", "[::]:9596", "198.51.100.7:9596"] {
+        let config = with(open).unwrap();
+        assert_eq!((config.warnings.len(), config.warnings[0].place.line), (1, 46), "{open}");
+        assert!(config.warnings[0].text.contains("can be reached by others"), "{open}");
+    }
+    let config = shown(FULL).unwrap();
+    assert!(config.status_listen.is_none() && config.warnings.is_empty());
+    for bad in ["x", "localhost:9596", "127.0.0.1", "127.0.0.1:0", "224.0.0.1:9596"] {
+        assert!(with(bad).unwrap_err().contains("46:10: listen: expected"), "{bad}");
+    }
+    assert!(shown(&format!("{FULL}[status]\n")).unwrap_err().contains("listen: this key is needed"));
 }
 
 #[test]

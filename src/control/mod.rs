@@ -3,6 +3,11 @@
 pub mod audit;
 pub mod event;
 pub mod event_text;
+pub mod exposition;
+pub mod history;
+pub mod live;
+pub mod measures;
+pub mod openmetrics;
 pub mod recent;
 pub mod report;
 pub mod request;

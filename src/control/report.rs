@@ -139,6 +139,9 @@ pub struct HandshakeReport {
     pub fast: u64,
     /// Exchanges that came to nothing.
     pub failed: u64,
+    /// Fast rekeys among those.
+    #[serde(default)]
+    pub failed_fast: u64,
     /// RFC 3339; null before the first.
     pub last_full: Option<String>,
 }
@@ -212,3 +215,6 @@ impl StatusReport {
         }
     }
 }
+
+#[cfg(test)]
+pub(super) mod sample;

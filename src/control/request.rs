@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Event;
+use super::live::LiveReport;
 use super::report::StatusReport;
 
 /// Version of the lines. A daemon answers its own version only: client and daemon are one binary.
@@ -14,6 +15,8 @@ pub const CONTROL_VERSION: u32 = 1;
 pub enum Request {
     /// The figures of this moment.
     Status,
+    /// The figures of this moment and what led to them.
+    Live,
     /// Rekey now.
     Rekey {
         /// One peer by its name; none: all.
@@ -55,6 +58,11 @@ pub enum Answer {
     Status {
         /// As `plait status --json` prints them.
         status: Box<StatusReport>,
+    },
+    /// The figures and what led to them.
+    Live {
+        /// For `plait top`.
+        live: Box<LiveReport>,
     },
     /// What happened.
     Events {

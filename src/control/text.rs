@@ -93,7 +93,7 @@ fn peer(text: &mut String, peer: &PeerReport, sources: &[&SourceReport], now: Un
         self::source(text, source)?;
     }
     let last_full = match &peer.handshakes.last_full {
-        Some(moment) => ago(moment, now),
+        Some(last) => ago(last, now),
         None => "none yet".to_owned(),
     };
     let (full, fast, failed) = (peer.handshakes.full, peer.handshakes.fast, peer.handshakes.failed);

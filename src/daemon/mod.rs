@@ -10,6 +10,7 @@ mod events;
 mod fetch;
 mod journal;
 pub mod limits;
+mod live;
 pub mod load;
 mod mtu;
 pub mod pump;

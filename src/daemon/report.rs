@@ -133,6 +133,7 @@ fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {
             full: status.handshakes.full,
             fast: status.handshakes.fast,
             failed: status.handshakes.failed,
+            failed_fast: status.handshakes.failed_fast,
             last_full: status.handshakes.last_full.map(rfc3339),
         },
         transfer: TransferReport {

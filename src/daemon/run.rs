@@ -8,11 +8,11 @@ use tokio::time::sleep;
 
 use super::effects::Effects;
 use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
+use super::live::Live;
 use super::pump::PumpNews;
-use super::report::{InUse, Nobodys};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
-use super::{journal, report};
+use super::{journal, live};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::engine::output::Command;
@@ -50,6 +50,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         running.events.record(draft);
     }
     look_at_audit(&mut running);
+    let mut live = Live::start(running.status_listen);
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
     let ended = loop {
@@ -71,7 +72,12 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
                 running.engine.handle_stored(running.now(), id, ok);
                 Course::GoOn
             }
-            Some(call) = calls.recv() => answer(&mut running, &mut waiters, call),
+            Some(call) = calls.recv() => answer(&mut running, &mut waiters, &live, call),
+            Some(ask) = live.asked() => {
+                // A page that has gone needs no answer.
+                drop(ask.send(live.view(&running)));
+                Course::GoOn
+            }
             course = signals.next() => {
                 if course == Signalled::Rekey {
                     running.engine.handle_command(running.now(), Command::Rekey(None));
@@ -88,8 +94,10 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         effects.drain(&mut running);
         waiters.look(&running);
         running.events.look(running.offloads.set(), &running.fetchers);
+        live.look(&running);
     };
     socket.abort();
+    live.stop();
     journal::stopping();
     running.audit.close(&running.engine, running.now());
     running.engine.handle_command(running.now(), Command::Stop);
@@ -115,17 +123,17 @@ fn pause(running: &Running) -> Duration {
     due.since(now.at).clamp(SLEEP_MIN, SLEEP_MAX)
 }
 
-fn answer(running: &mut Running, waiters: &mut Waiters, call: Call) -> Course {
+fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, call: Call) -> Course {
     let now = running.now();
     match call.request {
         Request::Status => {
-            let uptime = now.at.since(Instant::ZERO);
-            let peers = running.engine.status(now);
-            let nobodys = Nobodys::of(&running.engine);
-            let in_use = InUse { mtu: running.mtu.used(), offload: running.offloads.set() };
-            let status = report::status(&running.facts, &in_use, uptime, peers, nobodys, &running.fetchers);
+            let status = live::status(running, now);
             // A caller who has gone needs no answer.
             drop(call.answer.send(Answer::Status { status: Box::new(status) }));
+        }
+        Request::Live => {
+            let live = Box::new(live.view(running).report);
+            drop(call.answer.send(Answer::Live { live }));
         }
         Request::Rekey { peer, wait } => match which(running, peer.as_deref()) {
             Ok(which) => {

@@ -1,6 +1,7 @@
 //! From a configuration file to a running tunnel, in an order in which every failure leaves nothing behind.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -85,6 +86,7 @@ pub struct Running {
     pub(super) pumps: Pumps,
     pub(super) outlet: PumpOutlet,
     pub(super) fetchers: Fetchers,
+    pub(super) status_listen: Option<SocketAddr>,
     pub(super) delivered: tokio::sync::mpsc::Receiver<KeyDelivery>,
     pub(super) state: StateDir,
     pub(super) _locks: [Lock; 2],
@@ -121,6 +123,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let events = Events::new(clock, names(&loaded));
     let audit = Audit::new(loaded.config.interface.audit, clock, loaded.me.suite(), loaded.config.peers.len());
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
+    let status_listen = loaded.config.status_listen;
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
@@ -143,6 +146,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         pumps,
         outlet,
         fetchers,
+        status_listen,
         delivered,
         state,
         _locks: locks,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::chain::{Chain, ChainDates, EpochFacts, Layers};
+use super::course::EpochMark;
 use super::desk::Desk;
 use super::output::{EventKind, Now};
 use super::peer::{Confirming, Peer};
@@ -214,7 +215,9 @@ impl Peer {
         {
             chain.dates.last_qkd = chain.dates.last_qkd.max(Some(now.at));
         }
-        desk.tell(self.id, EventKind::Epoch { number: self.tally.confirmed_epochs, full, sources });
+        let (number, qkd_keys) = (self.tally.confirmed_epochs, sources.len() as u8);
+        self.tally.course.note_epoch(EpochMark { number, at: now.at, full, qkd_keys });
+        desk.tell(self.id, EventKind::Epoch { number, full, sources });
     }
 
     /// A confirmed session ends the exchanges of older ones; their epochs go on opening for a while.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::chain::EpochFacts;
+use super::course::StateMark;
 use super::desk::Desk;
 use super::output::{Alarm, EventKind, Now, State, StateFile};
 use super::peer::Peer;
@@ -208,6 +209,7 @@ impl Peer {
         let from = self.tally.shown.replace(to).unwrap_or(State::Holding);
         if from != to {
             desk.changed = true;
+            self.tally.course.note_state(StateMark { at: now.at, from, to });
             desk.tell(self.id, EventKind::State { from, to });
         }
     }

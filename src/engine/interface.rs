@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::course::Course;
 use super::desk::Desk;
 use super::door::Door;
 use super::output::{Command, Now, Output, StoreId};
@@ -139,6 +140,11 @@ impl Engine {
     /// All peers, in the order of the configuration.
     pub fn status(&self, now: Now) -> Vec<PeerStatus> {
         self.peers.as_slice().iter().map(|peer| peer.status(now)).collect()
+    }
+
+    /// What each peer went through, in the order of the configuration.
+    pub fn courses(&self) -> impl Iterator<Item = &Course> {
+        self.peers.as_slice().iter().map(|peer| &peer.tally.course)
     }
 
     /// Datagrams refused before a peer was known, by reason.

@@ -12,6 +12,7 @@
 mod answer;
 mod attempt;
 mod chain;
+pub mod course;
 mod demux;
 mod desk;
 mod door;

@@ -118,11 +118,13 @@ pub(super) struct Tally {
     pub(super) full: u64,
     pub(super) fast: u64,
     pub(super) failed: u64,
+    pub(super) failed_fast: u64,
     pub(super) confirmed_epochs: u64,
     pub(super) last_full: Option<crate::types::time::UnixTime>,
     pub(super) shown: Option<State>,
     pub(super) peer_policy: Option<crate::types::policy::QkdPolicy>,
     pub(super) refusals: std::collections::BTreeMap<&'static str, u64>,
+    pub(super) course: super::course::Course,
     last_alarm: Option<Instant>,
 }
 
@@ -160,6 +162,7 @@ impl Peer {
     /// An exchange came to nothing.
     pub(super) fn note_failed_exchange(&mut self, full: bool, desk: &mut Desk) {
         self.tally.failed += 1;
+        self.tally.failed_fast += u64::from(!full);
         desk.tell(self.id, EventKind::ExchangeFailed { full });
     }
 

@@ -181,7 +181,9 @@ impl Peer {
     }
 
     fn on_new_epoch(&mut self, now: Now, epoch: NewEpoch, agreed: &Agreed, named: SourceMask, desk: &mut Desk) {
-        self.exchanges.rekey = None;
+        if let Some(rekey) = self.exchanges.rekey.take() {
+            self.tally.course.note_fast(now.at.since(rekey.began));
+        }
         self.note_reasons(now, &epoch.reasons, named, desk);
         for (source, _) in &epoch.mixed {
             self.keys.rules.probes.mixed(*source);

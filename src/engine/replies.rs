@@ -219,6 +219,7 @@ impl Peer {
     fn adopt_own_session(&mut self, now: Now, session: Box<NewSession>, desk: &mut Desk) {
         let Some(attempt) = self.exchanges.attempt.take() else { return };
         desk.free_index(attempt.sender_index);
+        self.tally.course.note_full(now.at.since(attempt.times.began));
         self.pace.failed_attempts = 0;
         self.pace.not_before = now.at;
         self.move_endpoint(attempt.to, desk);

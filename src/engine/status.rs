@@ -107,6 +107,8 @@ pub struct HandshakeTotals {
     pub fast: u64,
     /// Exchanges that came to nothing.
     pub failed: u64,
+    /// Fast rekeys among those.
+    pub failed_fast: u64,
     /// The last full handshake.
     pub last_full: Option<UnixTime>,
 }
@@ -127,6 +129,7 @@ impl Peer {
                 full: self.tally.full,
                 fast: self.tally.fast,
                 failed: self.tally.failed,
+                failed_fast: self.tally.failed_fast,
                 last_full: self.tally.last_full,
             },
             transfer: Transfer::of(&self.link.traffic),

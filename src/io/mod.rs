@@ -22,6 +22,7 @@ pub mod refusal;
 pub mod self_test;
 pub mod source;
 pub mod state;
+pub mod status_http;
 pub mod system;
 pub mod tls;
 pub mod tun;

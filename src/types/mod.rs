@@ -1,6 +1,7 @@
 //! F0, words: plain values that every floor shares. Nothing here decides anything.
 
 pub mod bucket;
+pub mod histogram;
 pub mod id;
 pub mod limits;
 pub mod offload;

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::key_source::KeySource;
 use super::setup::SourceSetup;
 use super::watch::SourceWatch;
 use crate::etsi014::v1::container::ContainerKey;
+use crate::etsi014::v1::path::Method;
 use crate::etsi014::v1::request::NewKeys;
 use crate::io::kme_client::methods::KmeClient;
 use crate::io::kme_client::registry::KmeClients;
@@ -65,10 +68,12 @@ impl Etsi014Source {
 
 impl KeySource for Etsi014Source {
     async fn fetch(&mut self, request: &KeyRequest) -> Result<DeliveredKey, SourceFailure> {
-        let fetched = match &request.kind {
-            KeyRequestKind::New { bits } => self.new_key(request.deadline, *bits).await,
-            KeyRequestKind::ById { key_id } => self.key_by_id(request.deadline, key_id).await,
+        let began = Instant::now();
+        let (method, fetched) = match &request.kind {
+            KeyRequestKind::New { bits } => (Method::EncKeys, self.new_key(request.deadline, *bits).await),
+            KeyRequestKind::ById { key_id } => (Method::DecKeys, self.key_by_id(request.deadline, key_id).await),
         };
+        self.watch.asked(method, began.elapsed(), &fetched);
         match &fetched {
             Ok(_) => self.watch.key_came(),
             Err(failure) => self.watch.key_failed(failure),
@@ -77,7 +82,9 @@ impl KeySource for Etsi014Source {
     }
 
     async fn status(&mut self) -> Result<(), SourceFailure> {
+        let began = Instant::now();
         let outcome = self.kme.status(self.timeout).await;
+        self.watch.asked(Method::Status, began.elapsed(), &outcome.result);
         self.note_tls(outcome.tls.as_deref());
         match outcome.result {
             Ok(status) => {

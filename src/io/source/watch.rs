@@ -1,12 +1,15 @@
 //! What a source shows of itself: counters and last words, readable at any time.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::etsi014::v1::path::Method;
 use crate::etsi014::v1::status::Status;
 use crate::keys::request::SourceFailure;
+use crate::types::histogram::Histogram;
 use crate::types::time::UnixTime;
 
 /// How a source does, by its last request.
@@ -55,6 +58,10 @@ pub struct SourceSnapshot {
     pub last_error: Option<(String, Duration)>,
     /// When our own certificate ends.
     pub certificate_expiry: Option<UnixTime>,
+    /// Requests by method and what came of them.
+    pub requests: BTreeMap<(&'static str, &'static str), u64>,
+    /// How long requests took by method, whatever came of them; the wait for one's turn at the KME included.
+    pub took: BTreeMap<&'static str, Histogram>,
 }
 
 #[derive(Default)]
@@ -88,6 +95,15 @@ impl SourceWatch {
         shown.stored_keys = shown.stored_keys.map(|(keys, _)| (keys, age(figures.status_at)));
         shown.last_error = shown.last_error.map(|(text, _)| (text, age(figures.error_at)));
         shown
+    }
+
+    /// A request of this method has come to an end after so long.
+    pub(super) fn asked<T>(&self, method: Method, took: Duration, result: &Result<T, SourceFailure>) {
+        let result = result.as_ref().map_or_else(|failure| failure.reason.as_str(), |_| "ok");
+        self.change(|figures| {
+            *figures.shown.requests.entry((method.as_str(), result)).or_default() += 1;
+            figures.shown.took.entry(method.as_str()).or_default().note(took);
+        });
     }
 
     pub(super) fn connected(&self, tls: &str) {

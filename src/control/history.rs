@@ -1,0 +1,119 @@
+//! Looks at counters, kept for a while, and the rates that follow from them.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::live::{COURSES_MAX, StockReport};
+use super::report::StatusReport;
+use super::time::seconds;
+use crate::types::time::Instant;
+
+/// Between two looks at the traffic: a plot of half an hour has one point for each.
+pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// Looks kept a peer: half an hour.
+pub const LOOKS_MAX: usize = 360;
+/// Stocks kept a source: two hours of a KME that is asked every 30 s.
+pub const STOCKS_MAX: usize = 240;
+/// Rates are those of this long: ten rekeys at the default interval.
+const RATE_SPAN: Duration = Duration::from_secs(600);
+
+#[derive(Clone, Copy)]
+struct Traffic {
+    at: Instant,
+    received: u64,
+    sent: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Stock {
+    /// When the KME said so.
+    at: Instant,
+    keys: u64,
+    /// Keys that this end had used by then.
+    used: u64,
+}
+
+/// Of all peers and sources of an interface, by their place in the report.
+#[derive(Default)]
+pub struct History {
+    peers: Vec<VecDeque<Traffic>>,
+    sources: Vec<VecDeque<Stock>>,
+    last: Option<Instant>,
+}
+
+impl History {
+    /// Whether it is time for another look.
+    pub fn is_due(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.since(last) >= LOOK_INTERVAL)
+    }
+
+    /// Looks. The first [`COURSES_MAX`] peers are looked at, and as many sources as they can have.
+    pub fn look(&mut self, now: Instant, report: &StatusReport) {
+        self.last = Some(now);
+        self.peers.resize_with(report.peers.len().min(COURSES_MAX), VecDeque::new);
+        for (looks, peer) in self.peers.iter_mut().zip(&report.peers) {
+            let (received, sent) = (peer.transfer.received_bytes, peer.transfer.sent_bytes);
+            keep(looks, Traffic { at: now, received, sent }, LOOKS_MAX);
+        }
+        self.sources.resize_with(report.sources.len().min(COURSES_MAX), VecDeque::new);
+        for (stocks, source) in self.sources.iter_mut().zip(&report.sources) {
+            let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) else { continue };
+            let at = now - Duration::try_from_secs_f64(age).unwrap_or_default();
+            // The same answer again, a little older: ages are rounded, polls are further apart.
+            let is_new = stocks.back().is_none_or(|last| at.since(last.at) > Duration::from_secs(1));
+            if is_new {
+                keep(stocks, Stock { at, keys, used: source.keys_used }, STOCKS_MAX);
+            }
+        }
+    }
+
+    /// Of the peer at this place: age of a stretch's end in seconds, bytes received and sent in a second; oldest first.
+    pub fn traffic(&self, peer: usize, now: Instant) -> Vec<(f64, f64, f64)> {
+        let Some(looks) = self.peers.get(peer) else { return Vec::new() };
+        let stretch = |(from, to): (&Traffic, &Traffic)| {
+            let span = to.at.since(from.at).as_secs_f64();
+            let rate = |from: u64, to: u64| (to.saturating_sub(from) as f64 / span).round();
+            (span > 0.0)
+                .then(|| (seconds(now.since(to.at)), rate(from.received, to.received), rate(from.sent, to.sent)))
+        };
+        looks.iter().zip(looks.iter().skip(1)).filter_map(stretch).collect()
+    }
+
+    /// The stock of the source at this place of the report.
+    pub fn stock(&self, at: usize, report: &StatusReport, now: Instant) -> Option<StockReport> {
+        let (stocks, source) = (self.sources.get(at)?, report.sources.get(at)?);
+        let mut told = StockReport {
+            source: source.name.clone(),
+            peer: source.peer.clone(),
+            stored: stocks.iter().map(|stock| (seconds(now.since(stock.at)), stock.keys)).collect(),
+            used_per_minute: None,
+            change_per_minute: None,
+            lasts_seconds: None,
+        };
+        let recent = |stock: &&Stock| now.since(stock.at) <= RATE_SPAN;
+        if let (Some(first), Some(last)) = (stocks.iter().find(recent), stocks.back())
+            && last.at > first.at
+        {
+            let minutes = last.at.since(first.at).as_secs_f64() / 60.0;
+            let change = (last.keys as f64 - first.keys as f64) / minutes;
+            told.used_per_minute = Some(rounded(last.used.saturating_sub(first.used) as f64 / minutes));
+            told.change_per_minute = Some(rounded(change));
+            told.lasts_seconds = (change < 0.0).then(|| (last.keys as f64 / -change * 60.0).round());
+        }
+        Some(told)
+    }
+}
+
+fn rounded(rate: f64) -> f64 {
+    (rate * 100.0).round() / 100.0
+}
+
+fn keep<T>(looks: &mut VecDeque<T>, look: T, most: usize) {
+    if looks.len() >= most {
+        looks.pop_front();
+    }
+    looks.push_back(look);
+}
+
+#[cfg(test)]
+mod tests;
