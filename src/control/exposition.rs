@@ -179,12 +179,13 @@ fn stocks(text: &mut Text, status: &StatusReport) {
     let help = "Time since the KME said so; over 95 s the figure is stale.";
     let family = text.family("plait_kme_stored_keys_age_seconds", Kind::Gauge, "seconds", help);
     each_source(family, status, |source| source.stored_keys_age_seconds);
-    let help = "1 if the last key request was answered as asked, 0 if it failed; absent before the first.";
+    let help =
+        "1 while the tunnel gets keys from it, 0 while this end's KME or the other's fails; absent before the first.";
     let family = text.family("plait_kme_up", Kind::Gauge, "", help);
-    each_source(family, status, |source| match source.state.as_str() {
-        "ok" => Some(1),
-        "failing" => Some(0),
-        _ => None,
+    each_source(family, status, |source| match (source.state.as_str(), &source.not_used) {
+        (_, Some(_)) | ("failing", None) => Some(0),
+        ("ok", None) => Some(1),
+        (_, None) => None,
     });
     let help = "Keys delivered by the KME for use.";
     each_source(text.family("plait_qkd_keys_used", Kind::Counter, "", help), status, |source| Some(source.keys_used));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use super::live::{COURSES_MAX, StockReport};
-use super::report::StatusReport;
+use super::report::{StatusReport, is_stale};
 use super::time::seconds;
 use crate::types::time::Instant;
 
@@ -14,7 +14,7 @@ pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 pub const LOOKS_MAX: usize = 360;
 /// Stocks kept a source: two hours of a KME that is asked every 30 s.
 pub const STOCKS_MAX: usize = 240;
-/// Rates are those of this long: ten rekeys at the default interval.
+/// Rates are those of this long, ten rekeys at the default interval; a stock that has become stale has none.
 const RATE_SPAN: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy)]
@@ -93,6 +93,7 @@ impl History {
         let recent = |stock: &&Stock| now.since(stock.at) <= RATE_SPAN;
         if let (Some(first), Some(last)) = (stocks.iter().find(recent), stocks.back())
             && last.at > first.at
+            && !is_stale(now.since(last.at).as_secs_f64())
         {
             let minutes = last.at.since(first.at).as_secs_f64() / 60.0;
             let change = (last.keys as f64 - first.keys as f64) / minutes;

@@ -169,8 +169,11 @@ pub struct SourceReport {
     /// As configured.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `unknown`, `ok` or `failing`.
+    /// `unknown`, `ok` or `failing`: what came of this end's last key request.
     pub state: String,
+    /// Why the tunnel gets no keys from it at present, whichever end's KME it is that fails; null if it does.
+    #[serde(default)]
+    pub not_used: Option<String>,
     /// What the KME said last; null if it never did.
     pub stored_keys: Option<u64>,
     /// Since it said so.

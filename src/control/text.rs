@@ -122,6 +122,9 @@ fn epoch(text: &mut String, epoch: &EpochReport, rekey_seconds: u64) -> std::fmt
 
 fn source(text: &mut String, source: &SourceReport) -> std::fmt::Result {
     write!(text, "  kme: {} {}", source.name, source.state)?;
+    if let Some(reason) = &source.not_used {
+        write!(text, ", NO KEYS FROM IT: {reason} (here or at the other site)")?;
+    }
     if let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) {
         let stale = if is_stale(age) { ", STALE" } else { "" };
         write!(text, ", {keys} keys stored ({} ago{stale})", rough(age))?;

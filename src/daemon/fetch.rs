@@ -59,9 +59,9 @@ impl Fetchers {
         Err(KeyDelivery { id, peer, source, outcome: Err(SourceFailure { reason, text: text.to_owned() }) })
     }
 
-    /// The figures of every source with the peer that it keys.
-    pub(super) fn figures(&self) -> impl Iterator<Item = (PeerId, SourceSnapshot)> {
-        self.desks.iter().map(|desk| (desk.peer, desk.watch.snapshot()))
+    /// The figures of every source with the peer that it keys and its number there.
+    pub(super) fn figures(&self) -> impl Iterator<Item = (PeerId, SourceId, SourceSnapshot)> {
+        self.desks.iter().map(|desk| (desk.peer, desk.source, desk.watch.snapshot()))
     }
 }
 

@@ -136,7 +136,7 @@ fn measures(running: &Running) -> Measures {
     Measures {
         peers: running.engine.courses().map(peer).collect(),
         sources: sources
-            .map(|(_, figures)| SourceMeasures { requests: figures.requests, took: figures.took })
+            .map(|(_, _, figures)| SourceMeasures { requests: figures.requests, took: figures.took })
             .collect(),
     }
 }

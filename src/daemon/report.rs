@@ -14,6 +14,7 @@ use crate::engine::Engine;
 use crate::engine::output::State;
 use crate::engine::status::{EpochStatus, PeerStatus};
 use crate::io::source::SourceSnapshot;
+use crate::types::id::{PeerId, SourceId};
 use crate::types::offload::{Offload, OffloadSet};
 use crate::types::policy::Suite;
 
@@ -93,7 +94,11 @@ pub(super) fn status(
 ) -> StatusReport {
     let worst = peers.iter().map(|peer| peer.state).max().unwrap_or(State::Holding);
     let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
-    let name_of = |at: u16| names.get(usize::from(at)).cloned().unwrap_or_default();
+    let of_peer = |PeerId(at), id, figures| {
+        let not_used = peers.get(usize::from(at)).and_then(|peer| not_used(peer, id));
+        source(names.get(usize::from(at)).cloned().unwrap_or_default(), figures, not_used)
+    };
+    let sources = fetchers.figures().map(|(peer, id, figures)| of_peer(peer, id, figures)).collect();
     StatusReport {
         schema: SCHEMA,
         interface: facts.interface.clone(),
@@ -105,7 +110,7 @@ pub(super) fn status(
         offload_given_up: offloads(|offload| facts.offload.has(offload) && !in_use.offload.has(offload)),
         uptime_seconds: seconds(uptime),
         policy: facts.policy.clone(),
-        sources: fetchers.figures().map(|(peer, figures)| source(name_of(peer.0), figures)).collect(),
+        sources,
         refused: nobodys.refused,
         unclaimed: nobodys.unclaimed,
         peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
@@ -167,7 +172,16 @@ fn epoch(status: EpochStatus, suite: Suite) -> EpochReport {
     }
 }
 
-fn source(peer: String, figures: SourceSnapshot) -> SourceReport {
+/// Why the tunnel gets no keys from a source. An end whose peer asks its own KME first is not told why there is no key.
+fn not_used(peer: &PeerStatus, id: SourceId) -> Option<&'static str> {
+    let known = peer.failed_sources.iter().find(|(source, _)| *source == id);
+    let is_mixed = peer.epoch.as_ref().is_some_and(|epoch| epoch.mixed.iter().any(|(source, ..)| *source == id));
+    let is_short = matches!(peer.state, State::Holdover | State::Degraded | State::Blocked);
+    let unknown = (is_short && !is_mixed).then_some("no key of it in use");
+    known.map(|(_, reason)| reason.as_str()).or(unknown)
+}
+
+fn source(peer: String, figures: SourceSnapshot, not_used: Option<&str>) -> SourceReport {
     let (stored_keys, stored_keys_age_seconds) = figures.stored_keys.map(|(keys, age)| (keys, seconds(age))).unzip();
     let (last_error, last_error_age_seconds) = figures.last_error.map(|(text, age)| (text, seconds(age))).unzip();
     SourceReport {
@@ -175,6 +189,7 @@ fn source(peer: String, figures: SourceSnapshot) -> SourceReport {
         peer,
         kind: figures.kind.to_owned(),
         state: figures.state.as_str().to_owned(),
+        not_used: not_used.map(str::to_owned),
         stored_keys,
         stored_keys_age_seconds,
         stored_keys_stale: stored_keys_age_seconds.map(is_stale),

@@ -42,6 +42,8 @@ pub(crate) struct SiteConfig {
     pub(crate) policy: Vec<String>,
     pub(crate) sources: Vec<Source>,
     pub(crate) peers: Vec<Peer>,
+    /// `[status] listen`.
+    pub(crate) status: Option<String>,
 }
 
 impl SiteConfig {
@@ -55,6 +57,7 @@ impl SiteConfig {
             policy: vec!["qkd = \"required\"".to_owned(), "hold_last = \"60s\"".to_owned()],
             sources: Vec::new(),
             peers: Vec::new(),
+            status: None,
         }
     }
 
@@ -116,6 +119,9 @@ impl SiteConfig {
             }
             writeln!(out, "allowed_ips = {:?}", peer.allowed_ips).unwrap();
             peer.more.iter().for_each(|line| writeln!(out, "{line}").unwrap());
+        }
+        if let Some(listen) = &self.status {
+            writeln!(out, "[status]\nlisten = \"{listen}\"").unwrap();
         }
         text
     }

@@ -56,4 +56,5 @@ mod sources;
 mod steady;
 mod too_big;
 mod transports;
+mod views;
 mod wrong;

@@ -11,6 +11,7 @@
 
 mod admit;
 mod config;
+mod course;
 mod deadlines;
 mod exchange;
 mod kme;

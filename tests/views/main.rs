@@ -15,4 +15,5 @@ mod door;
 mod hostile;
 mod pages;
 mod sample;
+mod schema;
 mod server;

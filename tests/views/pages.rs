@@ -93,6 +93,7 @@ fn with_an_outage() {
         "FAILING",
         "STALE",
         "a firewall that drops <b>",
+        "No keys from it: unreachable",
         "Look at the KME",
         "17 no-route",
         "gro GIVEN UP",

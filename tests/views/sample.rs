@@ -29,7 +29,7 @@ pub(crate) fn outage() -> LiveView {
     status["unclaimed"]["no_route"] = json!(17);
     status["offload_given_up"] = json!(["gro"]);
     let source = &mut status["sources"][0];
-    source["state"] = json!("failing");
+    source["not_used"] = json!("unreachable");
     source["stored_keys_age_seconds"] = json!(904.0);
     source["stored_keys_stale"] = json!(true);
     source["last_error"] =
@@ -47,6 +47,13 @@ pub(crate) fn outage() -> LiveView {
             epoch["qkd_keys"] = json!(0);
         }
     }
+    let stock = &mut report["stocks"][0];
+    for member in ["used_per_minute", "change_per_minute", "lasts_seconds"] {
+        stock[member] = Value::Null;
+    }
+    let mut stored = stock["stored"].as_array().unwrap().clone();
+    stored.retain(|point| point[0].as_f64().unwrap() > 900.0);
+    stock["stored"] = json!(stored);
     let text = "QKD keys stopped coming: HYBRID is HOLDOVER, traffic stops in 1h";
     report["events"].as_array_mut().unwrap().push(event(41, "state", text, Some(("HYBRID", "HOLDOVER"))));
     view(report)
@@ -141,7 +148,7 @@ fn peer() -> Value {
 
 fn report() -> Value {
     let source = json!({
-        "name": "fibre-1", "peer": "dc-east", "type": "etsi014", "state": "ok", "stored_keys": 812,
+        "name": "fibre-1", "peer": "dc-east", "type": "etsi014", "state": "ok", "not_used": null, "stored_keys": 812,
         "stored_keys_age_seconds": 12.5, "stored_keys_stale": false, "tls": "TLSv1.3 X25519MLKEM768", "keys_used": 120,
         "requests_ok": 360, "requests_failed": 0, "last_error": null, "last_error_age_seconds": null,
         "certificate_expiry": "2027-11-24T00:00:00Z"

@@ -164,6 +164,20 @@ fn exactly_one_state_holds_whatever_it_is() {
 }
 
 #[test]
+fn a_kme_is_up_while_the_tunnel_gets_keys_from_it() {
+    for (state, not_used, up) in
+        [("ok", false, Some(1.0)), ("ok", true, Some(0.0)), ("failing", false, Some(0.0)), ("unknown", false, None)]
+    {
+        let mut view = view();
+        view.report.status.sources[0].state = state.to_owned();
+        view.report.status.sources[0].not_used = not_used.then(|| "unreachable".to_owned());
+        let scraped = scrape(&text(&view));
+        let found = scraped.samples.iter().find(|(series, _)| series.starts_with("plait_kme_up"));
+        assert_eq!(found.map(|(_, value)| *value), up, "{state} {not_used}");
+    }
+}
+
+#[test]
 fn no_key_id_and_no_check_words_are_in_it() {
     let text = text(&view());
     assert!(!text.contains("4f1c") && !text.contains("7f2c"), "{text}");

@@ -51,6 +51,15 @@ fn a_shrinking_stock_says_how_long_it_lasts_and_a_growing_one_does_not() {
 }
 
 #[test]
+fn a_stock_that_has_become_stale_has_no_rate() {
+    let mut history = History::default();
+    history.look(at(0), &report(0, 100, 3));
+    history.look(at(60), &report(0, 90, 5));
+    let rate = |second| history.stock(0, &report(0, 90, 5), at(second)).unwrap().change_per_minute;
+    assert_eq!([155, 156].map(rate), [Some(-10.0), None]);
+}
+
+#[test]
 fn an_answer_that_only_grows_older_is_one_stock() {
     let mut history = History::default();
     let mut same = report(0, 100, 0);

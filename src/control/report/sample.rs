@@ -59,22 +59,7 @@ pub(in crate::control) fn report() -> StatusReport {
         drops: counts(&[("replay", 0), ("auth", 0), ("no_epoch", 3), ("tun", 0), ("too_big", 2)]),
         refused: counts(&[]),
     };
-    let source = SourceReport {
-        name: text("fibre-1"),
-        peer: text("dc-east"),
-        kind: text("etsi014"),
-        state: text("ok"),
-        stored_keys: Some(812),
-        stored_keys_age_seconds: Some(12.5),
-        stored_keys_stale: Some(false),
-        tls: Some(text("TLSv1.3 X25519MLKEM768")),
-        keys_used: 44,
-        requests_ok: 50,
-        requests_failed: 0,
-        last_error: None,
-        last_error_age_seconds: None,
-        certificate_expiry: None,
-    };
+    let source = source();
     StatusReport {
         schema: SCHEMA,
         interface: text("hq-dc"),
@@ -90,5 +75,26 @@ pub(in crate::control) fn report() -> StatusReport {
         sources: vec![source],
         refused: counts(&[]),
         unclaimed: counts(&[("no_route", 0), ("not_ip", 0), ("malformed", 0), ("unknown_index", 0), ("queue", 0)]),
+    }
+}
+
+fn source() -> SourceReport {
+    let text = str::to_owned;
+    SourceReport {
+        name: text("fibre-1"),
+        peer: text("dc-east"),
+        kind: text("etsi014"),
+        state: text("ok"),
+        not_used: None,
+        stored_keys: Some(812),
+        stored_keys_age_seconds: Some(12.5),
+        stored_keys_stale: Some(false),
+        tls: Some(text("TLSv1.3 X25519MLKEM768")),
+        keys_used: 44,
+        requests_ok: 50,
+        requests_failed: 0,
+        last_error: None,
+        last_error_age_seconds: None,
+        certificate_expiry: None,
     }
 }

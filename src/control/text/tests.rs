@@ -31,10 +31,12 @@ fn trouble_is_on_the_screen() {
     peer.epoch.as_mut().unwrap().key_ids.clear();
     report.sources[0].last_error = Some("unreachable: connection refused".to_owned());
     report.sources[0].last_error_age_seconds = Some(3.0);
+    report.sources[0].not_used = Some("unreachable".to_owned());
     let text = status(&report, NOW);
     for words in [
         "WITHOUT QKD KEYS: traffic stops in 29 min",
         "last QKD key: 43 s ago",
+        "kme: fibre-1 ok, NO KEYS FROM IT: unreachable (here or at the other site), 812 keys",
         "last error 3 s ago: unreachable: connection refused",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -135,6 +137,7 @@ fn the_json_has_the_documented_members() {
         "/sources/0/stored_keys",
         "/sources/0/stored_keys_age_seconds",
         "/sources/0/stored_keys_stale",
+        "/sources/0/not_used",
         "/unclaimed/no_route",
         "/unclaimed/not_ip",
         "/unclaimed/malformed",

@@ -37,7 +37,7 @@ function scaled(value, step, units) {
   while (value >= step && at < units.length - 1) { value /= step; at++; }
   return (at === 0 || value >= 100 ? Math.round(value) : value.toPrecision(3)) + ' ' + units[at];
 }
-const bits = bytes => scaled(bytes * 8, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
+const bits = count => scaled(count, 1000, ['bit/s', 'kbit/s', 'Mbit/s', 'Gbit/s', 'Tbit/s']);
 const size = bytes => scaled(bytes, 1024, ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB']);
 const keyId = id => id.length > 6 ? id.slice(0, 4) + '...' + id.slice(-2) : id;
 const names = counts => Object.entries(counts).filter(([, n]) => n > 0).map(([name, n]) => n + ' ' + name.replaceAll('_', '-'));
@@ -107,7 +107,7 @@ function reach(ages) {
 function ageAxis(svg, width, height, most) {
   for (const [at, anchor] of [[0, 'start'], [.5, 'middle'], [1, 'end']]) {
     const label = at === 1 ? 'now' : span(most * (1 - at)) + ' ago';
-    svg.append(draw('text', {x: at * width, y: height - 2, 'text-anchor': anchor}, label));
+    svg.append(draw('text', {x: at * width, y: height - 6, 'text-anchor': anchor}, label));
   }
 }
 
@@ -173,19 +173,22 @@ function plot(place, lines, show, label, least) {
 
 function throughput(place, course) {
   const last = course.traffic.at(-1);
-  const legend = (cls, name, value) => el('span', cls, el('i', 'key'), ' ' + name + ' ' + bits(value) + '   ');
+  const legend = (cls, name, value) => el('span', cls, el('i', 'key'), ' ' + name + ' ' + bits(value * 8) + '   ');
   place.append(el('figcaption', '', last ? legend('one', 'received', last[1]) : 'collecting: the first figure comes after 10 s',
     last ? legend('two', 'sent', last[2]) : null));
   if (!last) return;
-  plot(place, [{points: course.traffic.map(p => [p[0], p[1]]), cls: 'one'}, {points: course.traffic.map(p => [p[0], p[2]]), cls: 'two'}],
-    bits, 'Throughput over time', 125);
+  const line = (cls, column) => ({cls, points: course.traffic.map(point => [point[0], point[column] * 8])});
+  plot(place, [line('one', 1), line('two', 2)], bits, 'Throughput over time', 1000);
 }
 
+const fails = source => source.state === 'failing' || source.not_used !== null;
+
 function sourceCard(source, stock) {
-  const failing = source.state === 'failing', cls = {ok: 'good', failing: 'bad'}[source.state] || 'wait';
+  const failing = fails(source), cls = failing ? 'bad' : source.state === 'ok' ? 'good' : 'wait';
   const stale = source.stored_keys_stale, figure = el('figure', '');
   const word = failing ? 'FAILING' : source.state === 'ok' ? 'ok' : 'not asked yet';
   figure.append(el('div', 'head', el('b', '', source.name), el('b', cls, word), el('span', 'soft', source.tls || '')));
+  if (source.not_used) figure.append(el('div', 'bad', 'No keys from it: ' + source.not_used + ', here or at the other site'));
   if (source.stored_keys === null) {
     figure.append(el('div', '', 'Stock not known yet'));
   } else {
@@ -234,14 +237,18 @@ function peerCard(peer, at) {
   if (peer.deadline_seconds !== null) {
     card.append(el('p', 'count ' + kind(peer.state), 'Traffic stops in ', ticking('', peer.deadline_seconds, -1, clock)));
   }
+  const why = live.status.sources.find(source => source.peer === peer.name && fails(source));
+  if (why && ['warn', 'bad', 'wait'].includes(kind(peer.state))) {
+    card.append(el('p', 'why bad', why.name + ': ' + (why.last_error || why.not_used + ', here or at the other site')));
+  }
   card.append(peerFacts(peer));
   const plots = el('div', 'plots'), line = el('figure', ''), flow = el('figure', '');
   line.append(el('h3', '', 'States and epochs'), el('figcaption', '', 'tall: full handshake, short: fast rekey, hollow: without QKD key'));
   flow.append(el('h3', '', 'Throughput'));
   plots.append(line, flow);
   const [title, keys, later] = sources(peer);
-  card.append(plots);
   if (title) card.append(title, keys);
+  card.append(plots);
   return [card, () => {
     if (live.courses[at]) { timeline(line, course, live.status.uptime_seconds); throughput(flow, course); }
     later.forEach(plot => plot());
