@@ -13,6 +13,7 @@
 mod browser;
 mod door;
 mod hostile;
+mod monitors;
 mod pages;
 mod sample;
 mod schema;
