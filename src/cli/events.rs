@@ -79,7 +79,7 @@ fn asked(
     let request = Request::Events { since_seconds: since, after, last: None, wait };
     match ask(name, run_dir, &request, deadline)? {
         Answer::Events { events } => Ok(events),
-        Answer::Done { .. } | Answer::Status { .. } | Answer::Refused { .. } => {
+        Answer::Done { .. } | Answer::Live { .. } | Answer::Status { .. } | Answer::Refused { .. } => {
             Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than events")))
         }
     }

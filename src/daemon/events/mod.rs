@@ -112,7 +112,7 @@ impl Events {
             return;
         }
         self.expiry_next = self.clock.now() + EXPIRY_LOOK;
-        for (peer, source) in fetchers.figures() {
+        for (peer, _, source) in fetchers.figures() {
             let Some(end) = source.certificate_expiry else { continue };
             let peer = self.translator.name(peer);
             if let Some(draft) = self.expiry.look(self.clock.unix(), &peer, &source.name, end) {
