@@ -24,6 +24,7 @@ pub mod source;
 pub mod state;
 pub mod status_http;
 pub mod system;
+pub mod thread;
 pub mod tls;
 pub mod tun;
 pub mod udp;

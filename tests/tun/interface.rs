@@ -149,7 +149,7 @@ fn a_refused_step_names_itself() {
         tun.index += 1000;
         let steps = plan(&[], 1420, &[], RouteTable::Off).steps_from(&InterfacePlan::default());
         let refused = take(&tun, &steps).unwrap_err().to_string();
-        assert!(refused.starts_with("ip link set dev plait0 mtu 1420 txqueuelen 1000: "), "{refused}");
+        assert!(refused.starts_with("ip link set dev plait0 mtu 1420 txqueuelen 4000: "), "{refused}");
     });
 }
 

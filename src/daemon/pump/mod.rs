@@ -6,6 +6,7 @@
 //! order to stop. What the kernel refuses to do is done here instead, and not asked of it again.
 
 mod deliver;
+mod moderation;
 mod opener;
 mod outlet;
 mod sealer;
@@ -23,6 +24,7 @@ pub use outlet::{PumpEnd, PumpNews, PumpOutlet};
 pub use worker::Clock;
 
 use crate::dataplane::snapshot::Snapshot;
+use crate::io::thread::prefer_this_thread;
 use crate::io::tun::TunQueue;
 use crate::io::udp::DatagramSocket;
 use crate::io::wait::{StopOrder, stop_pair};
@@ -92,6 +94,9 @@ impl Pumps {
         let inlet = shared.inlet.clone();
         let thread = name.clone();
         let handle = std::thread::Builder::new().name(name).spawn(move || {
+            if let Err(error) = prefer_this_thread() {
+                tracing::warn!("{thread}: not before applications ({error}): packets wait longer while the machine is busy; CAP_SYS_NICE is missing");
+            }
             if let Err(error) = run() {
                 inlet.end(PumpEnd { thread, error });
             }

@@ -3,6 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
+use super::moderation::Moderation;
 use super::too_big::TooBig;
 use super::worker::{Failures, Shared};
 use crate::dataplane::frame::Frame;
@@ -18,7 +19,7 @@ use crate::wire::vnet::VNET_HEADER_BYTES;
 /// Bytes of the longest frame: the length field of IP has 16 bits.
 const FRAME_BYTES_MAX: usize = VNET_HEADER_BYTES + 65_535;
 /// Frames of a burst: after so many what waits for companions leaves, even if there is more to read.
-const BURST_FRAMES_MAX: usize = 64;
+const BURST_FRAMES_MAX: u32 = 64;
 
 /// The sealing thread of a pair.
 pub(super) struct Sealer {
@@ -26,45 +27,61 @@ pub(super) struct Sealer {
     packer: Packer,
     frame: Vec<u8>,
     too_big: TooBig,
+    moderation: Moderation,
 }
 
 impl Sealer {
     pub(super) fn new(shared: Shared, lane: u8) -> Self {
-        Self { shared, packer: Packer::new(lane), frame: vec![0; FRAME_BYTES_MAX], too_big: TooBig::new() }
+        Self {
+            shared,
+            packer: Packer::new(lane),
+            frame: vec![0; FRAME_BYTES_MAX],
+            too_big: TooBig::new(),
+            moderation: Moderation::new(),
+        }
     }
 
     /// Until the order to stop (`Ok`), or until the TUN queue fails for good.
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut failures = Failures::default();
         while !self.shared.stop.is_given() {
-            let ended = self.burst(&mut failures)?;
+            let (frames, ended) = self.burst(&mut failures)?;
             self.close()?;
             match ended {
                 Some(error) if is_gone(&error) => return Err(error),
-                Some(error) => self.shared.wait(self.shared.tun.as_fd(), error, &mut failures)?,
+                Some(error) => self.rest(frames, error, &mut failures)?,
                 None => {}
             }
         }
         Ok(())
     }
 
-    /// What can be read at once, up to a bound. Returns the error that ended it.
-    fn burst(&mut self, failures: &mut Failures) -> io::Result<Option<io::Error>> {
-        for _ in 0..BURST_FRAMES_MAX {
+    /// Before the next burst: a short pause while many small packets come, else until one comes.
+    fn rest(&mut self, frames: u32, error: io::Error, failures: &mut Failures) -> io::Result<()> {
+        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), frames) {
+            std::thread::sleep(pause);
+            return Ok(());
+        }
+        self.shared.wait(self.shared.tun.as_fd(), error, failures)
+    }
+
+    /// What can be read at once, up to a bound: how many frames, and the error that ended it.
+    fn burst(&mut self, failures: &mut Failures) -> io::Result<(u32, Option<io::Error>)> {
+        for frames in 0..BURST_FRAMES_MAX {
             match self.shared.tun.read(&mut self.frame) {
                 Ok(length) => {
                     failures.none();
                     self.carry(length)?;
                 }
-                Err(error) => return Ok(Some(error)),
+                Err(error) => return Ok((frames, Some(error))),
             }
         }
-        Ok(None)
+        Ok((BURST_FRAMES_MAX, None))
     }
 
     /// One frame.
     fn carry(&mut self, length: usize) -> io::Result<()> {
-        let Self { shared, packer, frame, too_big } = self;
+        let Self { shared, packer, frame, too_big, .. } = self;
         let bytes = frame.get(..length).unwrap_or_default();
         let Ok(frame) = Frame::parse(bytes, shared.tun.has_vnet_header()) else {
             shared.snapshot.load().unclaimed.not_ip.add(1);
