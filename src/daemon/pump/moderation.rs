@@ -19,11 +19,12 @@ impl Moderation {
         Self { last: Instant::ZERO }
     }
 
-    /// After a burst of `frames` that ended at `now`: whether to pause before the next one, and how long. A packet that
+    /// After a burst of `frames` (or datagrams) that ended at `now`: whether to pause before the next one, and how long. A packet that
     /// comes after a silence never waits.
-    pub(super) fn after_burst(&mut self, now: Instant, frames: u32) -> Option<Duration> {
+    pub(super) fn after_burst(&mut self, now: Instant, frames: usize) -> Option<Duration> {
         let gap = now.since(self.last);
         self.last = now;
+        let frames = u32::try_from(frames).unwrap_or(u32::MAX);
         (frames > 0 && GATHER * frames >= gap * WORTH_IT).then_some(GATHER)
     }
 }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::AsFd;
 
 use super::deliver::TunSink;
+use super::moderation::Moderation;
 use super::watch::GroWatch;
 use super::worker::{Failures, Shared};
 use crate::dataplane::join::Joiner;
@@ -13,8 +14,11 @@ use crate::types::offload::Offload;
 
 /// Bytes of the longest train: the length field of UDP has 16 bits.
 const TRAIN_BYTES_MAX: usize = 65_535;
-/// Trains of a burst: what is received at once is joined across trains.
-const BURST_TRAINS_MAX: usize = 8;
+/// Trains and single datagrams of a burst: what is received at once is joined across them. As many singles make a
+/// super-packet of full length.
+const BURST_TRAINS_MAX: usize = 64;
+/// Bytes of a burst after which nothing more is received first: eight full trains, which the cache still holds.
+const BURST_BYTES_MAX: usize = 8 * TRAIN_BYTES_MAX;
 /// Bursts in trains after these were given up, if the socket is never read empty: by then all is read that waited.
 const LAST_BURSTS_MAX: u32 = 200;
 
@@ -22,6 +26,7 @@ const LAST_BURSTS_MAX: u32 = 200;
 pub(super) struct Opener {
     shared: Shared,
     watch: GroWatch,
+    moderation: Moderation,
     /// Bursts that may still hold trains after these were given up; 0: the socket gives none.
     train_bursts: u32,
     buffers: Vec<Vec<u8>>,
@@ -31,7 +36,8 @@ pub(super) struct Opener {
 impl Opener {
     pub(super) fn new(shared: Shared, watch: GroWatch) -> Self {
         let buffers = vec![vec![0; TRAIN_BYTES_MAX]; BURST_TRAINS_MAX];
-        Self { shared, watch, train_bursts: LAST_BURSTS_MAX, buffers, arrived: Vec::with_capacity(BURST_TRAINS_MAX) }
+        let arrived = Vec::with_capacity(BURST_TRAINS_MAX);
+        Self { shared, watch, moderation: Moderation::new(), train_bursts: LAST_BURSTS_MAX, buffers, arrived }
     }
 
     /// Until the order to stop (`Ok`), or until the socket or the TUN queue fails for good.
@@ -45,10 +51,19 @@ impl Opener {
             }
             self.leave_trains(ended.is_some());
             if let Some(error) = ended {
-                self.shared.wait(self.shared.udp.as_fd(), error, &mut failures)?;
+                self.rest(error, &mut failures)?;
             }
         }
         Ok(())
+    }
+
+    /// Before the next burst: a short pause while many come one by one, else until one comes.
+    fn rest(&mut self, error: io::Error, failures: &mut Failures) -> io::Result<()> {
+        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), self.arrived.len()) {
+            std::thread::sleep(pause);
+            return Ok(());
+        }
+        self.shared.wait(self.shared.udp.as_fd(), error, failures)
     }
 
     /// Has every datagram come alone once trains were given up, by whichever thread. What already waits as a train would come
@@ -66,9 +81,14 @@ impl Opener {
     /// What can be received at once, up to a bound. Returns the error that ended it.
     fn receive(&mut self) -> Option<io::Error> {
         self.arrived.clear();
+        let mut bytes = 0;
         for buffer in &mut self.buffers {
+            if bytes >= BURST_BYTES_MAX {
+                break;
+            }
             match self.shared.udp.recv_train(buffer) {
                 Ok(received) => {
+                    bytes += received.bytes;
                     let Received { from, local, stride, tos, .. } = received;
                     let arrival = Arrival { now: (self.shared.clock)(), from, local, stride, tos };
                     self.arrived.push((received, arrival));

@@ -19,7 +19,7 @@ use crate::wire::vnet::VNET_HEADER_BYTES;
 /// Bytes of the longest frame: the length field of IP has 16 bits.
 const FRAME_BYTES_MAX: usize = VNET_HEADER_BYTES + 65_535;
 /// Frames of a burst: after so many what waits for companions leaves, even if there is more to read.
-const BURST_FRAMES_MAX: u32 = 64;
+const BURST_FRAMES_MAX: usize = 64;
 
 /// The sealing thread of a pair.
 pub(super) struct Sealer {
@@ -57,7 +57,7 @@ impl Sealer {
     }
 
     /// Before the next burst: a short pause while many small packets come, else until one comes.
-    fn rest(&mut self, frames: u32, error: io::Error, failures: &mut Failures) -> io::Result<()> {
+    fn rest(&mut self, frames: usize, error: io::Error, failures: &mut Failures) -> io::Result<()> {
         if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), frames) {
             std::thread::sleep(pause);
             return Ok(());
@@ -66,7 +66,7 @@ impl Sealer {
     }
 
     /// What can be read at once, up to a bound: how many frames, and the error that ended it.
-    fn burst(&mut self, failures: &mut Failures) -> io::Result<(u32, Option<io::Error>)> {
+    fn burst(&mut self, failures: &mut Failures) -> io::Result<(usize, Option<io::Error>)> {
         for frames in 0..BURST_FRAMES_MAX {
             match self.shared.tun.read(&mut self.frame) {
                 Ok(length) => {
