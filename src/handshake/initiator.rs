@@ -10,7 +10,7 @@ use super::parts::Parts;
 use super::refusal::Refusal;
 use super::settled::Settled;
 use super::terms::{LocalTerms, PeerKeys, PeerTerms, RatchetId, Role, Stated, agree, ratchet_is_required};
-use crate::crypto::dh;
+use crate::crypto::dh::{self, Scalar};
 use crate::crypto::kdf::HASH_BYTES;
 use crate::crypto::kem::{KemKeyPair, SEED_BYTES, SHARED_BYTES};
 use crate::identity::Identity;
@@ -138,8 +138,9 @@ impl AwaitR1 {
         rng: &mut dyn Randomness,
     ) -> Result<Self, Refusal> {
         let Ephemerals { e_i_secret, pair, m } = Ephemerals::draw(me, rng);
-        let e_i = dh::public(&e_i_secret);
-        let es = dh::shared(&e_i_secret, peer.public.s()).ok_or(Refusal::SmallOrder)?;
+        let loaded = Scalar::load(&e_i_secret);
+        let e_i = loaded.public();
+        let es = loaded.shared(peer.public.s()).ok_or(Refusal::SmallOrder)?;
         let ss = dh::shared(me.dh_secret(), peer.public.s()).ok_or(Refusal::SmallOrder)?;
         let encapsulated = me.kem().encapsulate(me.suite(), peer.public.ek(), &m);
         let (ct_r, skem_r) = encapsulated.ok_or(Refusal::EphemeralKey)?;

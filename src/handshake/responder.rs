@@ -13,7 +13,7 @@ use super::terms::{
     Agreed, LocalTerms, NewSession, PeerKeys, PeerTerms, RatchetId, Role, SlotAnswer, Stated, agree,
     ratchet_is_required,
 };
-use crate::crypto::dh;
+use crate::crypto::dh::Scalar;
 use crate::identity::{Fingerprint, Identity};
 use crate::keys::policy::QkdWaiver;
 use crate::schedule::confirm::{BeforeQkd, REFUSAL_OK};
@@ -52,7 +52,8 @@ pub fn open_i1<'p>(
 ) -> Result<OpenedI1, Refusal> {
     let sender_index = SessionIndex::new(whole.sender).ok_or(Refusal::Index)?;
     let i1 = I1::parse(&whole.body, me.suite())?;
-    let es = dh::shared(me.dh_secret(), i1.e_i).ok_or(Refusal::SmallOrder)?;
+    let mine = Scalar::load(me.dh_secret());
+    let es = mine.shared(i1.e_i).ok_or(Refusal::SmallOrder)?;
     if !me.kem().is_valid_ek(me.suite(), i1.ek) {
         return Err(Refusal::EphemeralKey);
     }
@@ -68,7 +69,7 @@ pub fn open_i1<'p>(
         return Err(Refusal::OwnIdentity);
     }
     let peer = find(&fp).ok_or(Refusal::UnknownPeer)?;
-    let ss = dh::shared(me.dh_secret(), peer.public.s()).ok_or(Refusal::SmallOrder)?;
+    let ss = mine.shared(peer.public.s()).ok_or(Refusal::SmallOrder)?;
     let opened = stage.mix_statics(peer.public, &ss, peer.psk).open(i1.p1);
     let (payload, stage) = opened.ok_or(Refusal::PskOrIdentity(fp))?;
     let terms = parse_payload1(&payload)?;
@@ -108,14 +109,14 @@ impl OpenedI1 {
         rng: &mut dyn Randomness,
     ) -> Result<AwaitI2, Refusal> {
         let cipher = self.choose_cipher(stated)?;
-        let e_r_secret = Secret::filled(|out| rng.secret("e_r", out));
-        let e_r = dh::public(&e_r_secret);
+        let e_r_secret = Scalar::load(&Secret::filled(|out| rng.secret("e_r", out)));
+        let e_r = e_r_secret.public();
         let m_e = Secret::filled(|out| rng.secret("ct_e", out));
         let m_i = Secret::filled(|out| rng.secret("ct_i", out));
         let (ct_e, ekem) = me.kem().encapsulate(me.suite(), &self.ek, &m_e).ok_or(Refusal::EphemeralKey)?;
         let (ct_i, skem_i) = me.kem().encapsulate(me.suite(), peer.public.ek(), &m_i).ok_or(Refusal::EphemeralKey)?;
-        let ee = dh::shared(&e_r_secret, &self.e_i).ok_or(Refusal::SmallOrder)?;
-        let se = dh::shared(&e_r_secret, peer.public.s()).ok_or(Refusal::SmallOrder)?;
+        let ee = e_r_secret.shared(&self.e_i).ok_or(Refusal::SmallOrder)?;
+        let se = e_r_secret.shared(peer.public.s()).ok_or(Refusal::SmallOrder)?;
 
         let is_off = stated.terms.ratchet_policy == RatchetPolicy::Off;
         let ratchet = ratchet.filter(|(id, _)| !is_off && self.terms.ratchet_ids.contains(id));

@@ -89,8 +89,8 @@ pub const CONFIG_BYTES_MAX: usize = 16 * 1024 * 1024;
 pub const CONFIG_ERRORS_MAX: usize = 50;
 /// Characters of the name of a peer or source: fits a file name with its ending, and a line of `status`.
 pub const CONFIG_NAME_CHARS_MAX: usize = 64;
-/// Peers of one interface: one datagram is tried against all of their keys at most once, and their state fits 256 MiB.
-pub const PEERS_MAX: usize = 4096;
+/// Peers of one interface: what a hub of a national network needs, and their state fits 256 MiB.
+pub const PEERS_MAX: usize = 16_384;
 /// Characters of an interface name: `IFNAMSIZ` less the terminating zero (netdevice(7)).
 pub const INTERFACE_NAME_CHARS_MAX: usize = 15;
 /// Bytes of the smallest inner packet limit: every IPv4 host takes 576 (RFC 791).

@@ -3,7 +3,7 @@
 use super::epoch::{FastRefusal, NewEpoch};
 use super::message::{FR1_AUTHENTIC_BYTES, Fr1, Fr2, Head};
 use super::stated::{Stated, off_or};
-use crate::crypto::dh;
+use crate::crypto::dh::{self, Scalar};
 use crate::keys::offer::SlotAnswer;
 use crate::keys::policy::{LeftSeconds, QkdWaiver, WaiverKind};
 use crate::schedule::confirm::{BeforeQkd, Confirmed, REFUSAL_OK, demanded_waiver};
@@ -99,11 +99,11 @@ impl OpenedFr1 {
         let status = qkd::status(self.stage.h(), &keys, reasons);
         let permit = off_or(&self.agreed, permit);
         let Some(stated) = self.stated(status.mixed, permit.as_ref()) else { return self.refuse(status) };
-        let e = Secret::filled(|out| rng.secret("fr_e_r", out));
-        let head = Head { stated, data_index: Some(data_index), e: dh::public(&e), ..self.head };
+        let e = Scalar::load(&Secret::filled(|out| rng.secret("fr_e_r", out)));
+        let head = Head { stated, data_index: Some(data_index), e: e.public(), ..self.head };
         let mut plaintext = Fr2::write(&head, &status);
         // A value of small order was refused with FR1, so there is a shared secret.
-        let Some(before_qkd) = dh::shared(&e, &self.head.e).map(|fee| self.stage.after_fr2(&plaintext, &fee)) else {
+        let Some(before_qkd) = e.shared(&self.head.e).map(|fee| self.stage.after_fr2(&plaintext, &fee)) else {
             return self.refuse(status);
         };
         let Some((ok, confirmed)) = self.finish(before_qkd, &keys, permit) else { return self.refuse(status) };
