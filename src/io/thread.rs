@@ -6,9 +6,8 @@ use nix::errno::Errno;
 use nix::sys::prctl::set_timerslack;
 
 /// Nice value of a packet thread. A busy application beside it otherwise keeps every packet waiting for the rest of its
-/// time slice, some milliseconds; in the kernel's own tunnels this work runs before all applications. With less the thread
-/// would interrupt the very sender whose packets it could take together.
-const NICE: libc::c_int = -5;
+/// time slice, some milliseconds; in the kernel's own tunnels this work runs before all applications.
+const NICE: libc::c_int = -10;
 /// Slack of the thread's timers, in nanoseconds: the kernel's 50 us are as long as the pauses themselves.
 const TIMER_SLACK: libc::c_ulong = 1_000;
 

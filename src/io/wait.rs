@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 
 /// What the wait ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,11 +61,10 @@ impl StopListener {
     /// Waits that long, or until the order to stop.
     ///
     /// # Errors
-    /// What poll(2) refuses.
+    /// What ppoll(2) refuses.
     pub fn pause(&self, span: Duration) -> io::Result<()> {
         let mut fds = [PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
-        let timeout = PollTimeout::try_from(span).unwrap_or(PollTimeout::MAX);
-        match poll(&mut fds, timeout) {
+        match ppoll(&mut fds, Some(TimeSpec::from(span)), None) {
             // A pause cut short by a signal is a shorter pause.
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(error) => Err(error.into()),

@@ -59,9 +59,9 @@ impl Opener {
 
     /// Before the next burst: a short pause while many come one by one, else until one comes.
     fn rest(&mut self, error: io::Error, failures: &mut Failures) -> io::Result<()> {
-        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), self.arrived.len()) {
-            std::thread::sleep(pause);
-            return Ok(());
+        // A bulk was gathered by its sender.
+        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), self.arrived.len(), 0) {
+            return self.shared.stop.pause(pause);
         }
         self.shared.wait(self.shared.udp.as_fd(), error, failures)
     }

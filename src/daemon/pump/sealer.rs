@@ -21,6 +21,13 @@ const FRAME_BYTES_MAX: usize = VNET_HEADER_BYTES + 65_535;
 /// Frames of a burst: after so many what waits for companions leaves, even if there is more to read.
 const BURST_FRAMES_MAX: usize = 64;
 
+/// What one burst brought.
+#[derive(Clone, Copy, Default)]
+struct Burst {
+    frames: usize,
+    bytes: usize,
+}
+
 /// The sealing thread of a pair.
 pub(super) struct Sealer {
     shared: Shared,
@@ -45,38 +52,40 @@ impl Sealer {
     pub(super) fn run(&mut self) -> io::Result<()> {
         let mut failures = Failures::default();
         while !self.shared.stop.is_given() {
-            let (frames, ended) = self.burst(&mut failures)?;
+            let (burst, ended) = self.burst(&mut failures)?;
             self.close()?;
             match ended {
                 Some(error) if is_gone(&error) => return Err(error),
-                Some(error) => self.rest(frames, error, &mut failures)?,
+                Some(error) => self.rest(burst, error, &mut failures)?,
                 None => {}
             }
         }
         Ok(())
     }
 
-    /// Before the next burst: a short pause while many small packets come, else until one comes.
-    fn rest(&mut self, frames: usize, error: io::Error, failures: &mut Failures) -> io::Result<()> {
-        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), frames) {
-            std::thread::sleep(pause);
-            return Ok(());
+    /// Before the next burst: a short pause while packets come fast, else until one comes.
+    fn rest(&mut self, burst: Burst, error: io::Error, failures: &mut Failures) -> io::Result<()> {
+        if let Some(pause) = self.moderation.after_burst((self.shared.clock)(), burst.frames, burst.bytes) {
+            return self.shared.stop.pause(pause);
         }
         self.shared.wait(self.shared.tun.as_fd(), error, failures)
     }
 
-    /// What can be read at once, up to a bound: how many frames, and the error that ended it.
-    fn burst(&mut self, failures: &mut Failures) -> io::Result<(usize, Option<io::Error>)> {
-        for frames in 0..BURST_FRAMES_MAX {
+    /// What can be read at once, up to a bound: how much it was, and the error that ended it.
+    fn burst(&mut self, failures: &mut Failures) -> io::Result<(Burst, Option<io::Error>)> {
+        let mut burst = Burst::default();
+        while burst.frames < BURST_FRAMES_MAX {
             match self.shared.tun.read(&mut self.frame) {
                 Ok(length) => {
                     failures.none();
+                    burst.frames += 1;
+                    burst.bytes += length;
                     self.carry(length)?;
                 }
-                Err(error) => return Ok((frames, Some(error))),
+                Err(error) => return Ok((burst, Some(error))),
             }
         }
-        Ok((BURST_FRAMES_MAX, None))
+        Ok((burst, None))
     }
 
     /// One frame.
