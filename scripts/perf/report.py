@@ -4,7 +4,8 @@
     report.py on.json [gro.json off.json ...] --svg docs/performance.svg --table table.md
               --label 'plait:chacha,1=plait, ChaCha20' --ratio 'plait:chacha,1=nulltun:carry,chacha,1'
 
-Throughput is drawn for each file, processor time and round trips for the first. Programs stand in the order of the run.
+Throughput is drawn for each file that has it, processor time and round trips for the first that has them. Programs stand in the
+order of the run.
 """
 import argparse
 import json
@@ -112,15 +113,20 @@ def svg(runs, names, labels):
     """The plot."""
     def values(run, test, key):
         return {name: figure(run, name, test, key) for name in names}
-    first, parts, top = runs[0], [], 0
+    def has(run, test, key):
+        return any(value is not None for value in values(run, test, key).values())
+    def first(test, key):
+        return values(next((run for run in runs if has(run, test, key)), runs[0]), test, key)
+    streams = [run for run in runs if has(run, "tcp1", "gbps")]
+    parts, top = [], 0
     for title, series, form, note in [
-        ("Throughput, one TCP stream", [("underlay " + r["args"]["underlay"], values(r, "tcp1", "gbps")) for r in runs],
+        ("Throughput, one TCP stream", [("underlay " + r["args"]["underlay"], values(r, "tcp1", "gbps")) for r in streams],
          "%.2f", "Gbit/s received; longer is better"),
-        ("Processor time", [("", values(first, "tcp1", "tun_cpu_s_per_gib"))], "%.2f",
+        ("Processor time", [("", first("tcp1", "tun_cpu_s_per_gib"))], "%.2f",
          "seconds for each GiB carried, both tunnel processes; shorter is better"),
-        ("Round trip under one TCP stream", [("", values(first, "rttload", "p50_us"))], "%.0f",
+        ("Round trip under one TCP stream", [("", first("rttload", "p50_us"))], "%.0f",
          "microseconds, median; shorter is better"),
-        ("Round trip, idle", [("", values(first, "rtt", "p50_us"))], "%.0f", "microseconds, median; shorter is better"),
+        ("Round trip, idle", [("", first("rtt", "p50_us"))], "%.0f", "microseconds, median; shorter is better"),
     ]:
         if any(v is not None for _, vs in series for v in vs.values()):
             out, top = panel(top, title, names, labels, series, form, note)

@@ -68,5 +68,17 @@ class Report(unittest.TestCase):
         self.assertIn("3.00  underlay off", words)
 
 
+    def test_round_trips_of_a_run_of_their_own_are_drawn(self):
+        plot, alone = (os.path.join(self.dir.name, name) for name in ("plot.svg", "rtt.json"))
+        with open(alone, "w", encoding="utf-8") as file:
+            json.dump({**run("on", 4), "summary": {"plait:chacha": {"rtt": {"p50_us": value(170)}}}}, file)
+        report.main([*self.paths, alone, "--svg", plot])
+        with open(plot, encoding="utf-8") as file:
+            drawn = file.read()
+        self.assertIn("Round trip, idle", drawn)
+        self.assertIn(">170<", drawn)
+        self.assertEqual(drawn.count("Throughput, one TCP stream"), 1)
+
+
 if __name__ == "__main__":
     unittest.main()
