@@ -1,9 +1,8 @@
 #!/usr/bin/env python3
-"""What netns-bench itself does not measure: losses while keys change, peak memory, a long mixed load.
+"""What netns-bench itself does not measure: losses while keys change, and peak memory. A long mixed load: scripts/soak.py.
 
     HARNESS=/path/of/netns-bench's/folder scripts/bench/figures.py rekey --seconds 30
     ... figures.py memory
-    ... figures.py mixed --seconds 600
 
 Runs plait's driver of that harness (plait.sh must be in its drivers/, the binary on PEER_BIN), as root. Prints JSON, one
 object a line, and ends with code 1 if a figure is not what the project promises.
@@ -21,8 +20,6 @@ import time
 
 # Promised: peak memory of an end in MiB, and how much throughput a rekey every second may cost.
 MEMORY_MIB, REKEY_COST = 32, 0.03
-# Rates of the mixed load: packets a second of each size, and what TCP may take each way.
-MIXED_PPS, MIXED_TCP = 3000, "300M"
 
 
 def harness():
@@ -154,72 +151,9 @@ def memory(bench, args):
         one.down()
 
 
-def resident(pids):
-    """Resident memory now, MiB."""
-    kib = 0
-    for pid in pids:
-        with open("/proc/%d/status" % pid, encoding="ascii", errors="replace") as file:
-            kib += sum(int(line.split()[1]) for line in file if line.startswith("VmRSS:"))
-    return round(kib / 1024, 2)
-
-
-def roam(bench, one, turn):
-    """The initiator's address changes."""
-    new, old = ("192.0.2.101", "192.0.2.1") if turn % 2 == 0 else ("192.0.2.1", "192.0.2.101")
-    bench.sh(bench.ns(one.a, "ip", "address", "add", new + "/24", "dev", "ul0"))
-    bench.sh(bench.ns(one.a, "ip", "address", "del", old + "/24", "dev", "ul0"))
-
-
-def mixed(bench, args):
-    """TCP both ways, datagrams of both sizes, pings; a rekey every 2 s, another address every 30 s."""
-    os.environ["PLAIT_LISTEN"] = "0.0.0.0"
-    one = lab(bench, "plait:%s,1,,2s" % args.cipher, args, 1)
-    try:
-        one.up()
-        # The second address of a link outlives the first.
-        bench.sh(bench.ns(one.a, "sysctl", "-qw", "net.ipv4.conf.ul0.promote_secondaries=1"))
-        with Children() as children:
-            return load(bench, args, one, children)
-    finally:
-        one.down()
-
-
-def load(bench, args, one, children):
-    children.start(bench.ns(one.b, "iperf3", "-s", "-1", "-p", str(bench.CTL)))
-    time.sleep(0.5)
-    client = children.start(bench.ns(one.a, "iperf3", "-c", one.ip_b, "-p", str(bench.CTL), "-t", str(args.seconds), "-J", "--bidir", "-b", MIXED_TCP))
-    flows = [Flow(bench, one, children, port, size, MIXED_PPS, args.seconds) for port, size in ((5300, 64), (5301, 1392))]
-    pings = children.start(bench.ns(one.a, "ping", "-q", "-i", "0.05", "-w", str(args.seconds), one.ip_b))
-    begun, sizes, turn = time.monotonic(), [], 0
-    while (passed := time.monotonic() - begun) < args.seconds:
-        if passed >= 30 * (turn + 1) and passed < args.seconds - 5:
-            roam(bench, one, turn)
-            turn += 1
-        sizes.append((round(passed), resident(one.pids["A"]), resident(one.pids["B"])))
-        time.sleep(min(5, args.seconds / 20))
-    stream = json.loads(client.communicate(timeout=60)[0])
-    ends = {side: status(bench, one, side) for side in "AB"}
-    warnings = [line for line in one.logs().splitlines() if "WARN" in line or "ERROR" in line]
-    middle, end = sizes[len(sizes) // 2], sizes[-1]
-    udp = [flow.result() for flow in flows]
-    print(json.dumps({
-        "seconds": args.seconds, "roamed": turn, "epoch": epoch(ends["A"]),
-        "TCP Mbit/s": stream.get("error") or [round(stream["end"][key]["bits_per_second"] / 1e6) for key in ("sum_received", "sum_received_bidir_reverse")],
-        "udp": udp,
-        "ping": [line for line in pings.communicate(timeout=30)[0].splitlines() if "loss" in line or "rtt" in line],
-        "drops": {side: drops(state) for side, state in ends.items()},
-        "given up": {side: state.get("offload_given_up", []) for side, state in ends.items()},
-        "resident MiB": {"start": sizes[0][1:], "middle": middle[1:], "end": end[1:]},
-        "warnings": warnings[:10],
-    }, indent=1))
-    # Flat: the second half adds less than a mebibyte.
-    flat = all(later - earlier < 1 for earlier, later in zip(middle[1:], end[1:]))
-    return "error" not in stream and flat and not any(flow["reordered"] for flow in udp)
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["rekey", "memory", "mixed"])
+    parser.add_argument("what", choices=["rekey", "memory"])
     parser.add_argument("--seconds", type=int, default=30)
     parser.add_argument("--stream", type=int, default=3, help="seconds of a TCP stream")
     parser.add_argument("--rounds", type=int, default=5)
@@ -227,7 +161,7 @@ def main():
     parser.add_argument("--underlay", default="on")
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    return 0 if {"rekey": rekey, "memory": memory, "mixed": mixed}[args.what](harness(), args) else 1
+    return 0 if {"rekey": rekey, "memory": memory}[args.what](harness(), args) else 1
 
 
 if __name__ == "__main__":
