@@ -1,7 +1,7 @@
 # plait as a driver of netns-bench; README.md beside this file says how. DRV_OPTS: CIPHER[,QUEUES[,OFFLOAD[,REKEY]]]
 # CIPHER chacha|aes|auto (default chacha); QUEUES a number; OFFLOAD auto, off, or the switches to turn off, joined by `+`
 # (tso+gro); REKEY the interval of fast rekeys. An empty part is left to plait.
-# PLAIT_INTERFACE: more lines for [interface]; PLAIT_PEER: more lines for [[peer]]; PLAIT_LISTEN: address in place of each end's own.
+# PLAIT_INTERFACE: more lines for [interface]; PLAIT_PEER: more lines for [[peer]].
 
 # plait_offload auto|off|NAME+NAME: the value of `offload`
 plait_offload() {
@@ -24,7 +24,7 @@ plait_file() {
   {
     echo '[interface]'
     echo "private_key_file = \"$1.key\""
-    echo "listen = \"${PLAIT_LISTEN:-$2}:$PORT\""
+    echo "listen = \"$2:$PORT\""
     echo "address = [\"$3/24\"]"
     echo "mtu = $TUN_MTU"
     [ -z "$queues" ] || echo "queues = $queues"
