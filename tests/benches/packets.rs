@@ -1,8 +1,16 @@
 //! What a packet costs in the pure functions of its path: `cargo bench --bench packets`.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark measures nothing if its set-up fails")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a benchmark measures nothing if its set-up fails"
+)]
 
 mod cpu_time;
+#[path = "../link/link.rs"]
+mod link;
+mod trains;
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
@@ -38,6 +46,7 @@ fn main() {
     replays(&mut criterion);
     routes(&mut criterion);
     aeads(&mut criterion);
+    trains::trains(&mut criterion);
     criterion.final_summary();
 }
 
