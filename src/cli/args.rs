@@ -78,6 +78,16 @@ pub enum Verb {
         /// bash, elvish, fish, powershell or zsh
         shell: clap_complete::Shell,
     },
+    /// Look at the whole chain from the configuration to the traffic, and name the first thing that is wrong
+    #[command(after_help = "Example: plait doctor hq-dc")]
+    Doctor {
+        /// Name of the interface, or its configuration file; none: all that run, else all that are configured
+        #[arg(value_name = "NAME|FILE")]
+        name: Option<String>,
+        /// For scripts: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
     /// Stop a running daemon; returns when it has ended
     #[command(after_help = "Example: plait down hq-dc")]
     Down {

@@ -15,6 +15,7 @@ mod bench;
 mod check;
 mod completions;
 mod demo;
+mod doctor;
 mod events;
 mod keys;
 mod lab;
@@ -53,6 +54,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Bench { seconds, json } => bench::run(seconds, json),
         Verb::Check { name, online } => check::run(&name, online),
         Verb::Completions { shell } => completions::run(shell),
+        Verb::Doctor { name, json } => doctor::run(name.as_deref(), json, &arguments.places),
         Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
         Verb::Events { name, since, follow, json } => {
             let wanted = events::Wanted { since, follow, form: status::Form::of(json) };

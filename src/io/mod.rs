@@ -3,6 +3,7 @@
 pub mod audit_file;
 pub mod clock;
 mod cmsg;
+pub mod confinement;
 pub mod control_client;
 pub mod control_socket;
 #[cfg(test)]
@@ -17,6 +18,7 @@ pub mod keyfile_error;
 pub mod kme_client;
 pub mod kme_server;
 pub mod lock;
+pub mod path_probe;
 pub mod pki;
 pub mod refusal;
 pub mod self_test;

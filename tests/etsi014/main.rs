@@ -11,6 +11,7 @@
 
 mod answers;
 mod cli;
+mod doctor;
 mod exactly_once;
 mod files;
 mod kme_test;

@@ -36,6 +36,7 @@ mod attacks;
 mod backends;
 mod bench;
 mod demo;
+mod doctor;
 mod documents;
 mod harness;
 mod headers;
