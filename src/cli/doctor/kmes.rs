@@ -5,6 +5,7 @@ use crate::cli::kme::target::of_setup;
 use crate::cli::kme::test::connection::look;
 use crate::cli::kme::test::grade::{Check, Findings, Grade};
 use crate::config::Config;
+use crate::control::report::StatusReport;
 use crate::daemon::load::Loaded;
 use crate::daemon::setup::{self, PeerSource};
 use crate::types::policy::QkdPolicy;
@@ -32,7 +33,7 @@ pub(super) struct Kmes {
 }
 
 /// Asks every KME for its status.
-pub(super) async fn look_at_all(loaded: &Loaded) -> Kmes {
+pub(super) async fn look_at_all(loaded: &Loaded, status: Option<&StatusReport>) -> Kmes {
     let mut kmes =
         Kmes { clock: Step::new("clock", Outcome::Skipped, "no KME tells what time it is"), steps: Vec::new() };
     for PeerSource { peer, setup, .. } in setup::sources(loaded) {
@@ -49,7 +50,7 @@ pub(super) async fn look_at_all(loaded: &Loaded) -> Kmes {
         if let Some(check) = findings.checks.iter().find(|check| check.name == "clock") {
             note_clock(&mut kmes.clock, check);
         }
-        let is_needed = is_required(&loaded.config, usize::from(peer.0));
+        let is_needed = is_required(&loaded.config, usize::from(peer.0)) && !gives_keys(status, &name);
         let groups = [
             ("KME connection", &CONNECTION[..], format!("{url} is the expected KME, and lets us in")),
             ("KME identity", &IDENTITY[..], "it knows both SAEs by the ids of the configuration".to_owned()),
@@ -64,6 +65,12 @@ pub(super) async fn look_at_all(loaded: &Loaded) -> Kmes {
 
 fn is_required(config: &Config, peer: usize) -> bool {
     config.peers.get(peer).is_some_and(|peer| peer.policy.qkd == QkdPolicy::Required)
+}
+
+/// Whether a key of the source is in use: KMEs that count otherwise say that they have none, and give them all the same.
+fn gives_keys(status: Option<&StatusReport>, source: &str) -> bool {
+    let epochs = status.iter().flat_map(|status| &status.peers).filter_map(|peer| peer.epoch.as_ref());
+    epochs.flat_map(|epoch| &epoch.mixed).any(|mixed| mixed == source)
 }
 
 /// The worst clock counts.

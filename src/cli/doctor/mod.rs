@@ -76,7 +76,7 @@ async fn chain(file: &Path, run_dir: &Path) -> Vec<Step> {
         Ok(Answer::Status { status }) => Some(status.as_ref()),
         Ok(_) | Err(_) => None,
     };
-    let kmes = kmes::look_at_all(&loaded).await;
+    let kmes = kmes::look_at_all(&loaded, status).await;
     steps.push(kmes.clock);
     steps.push(local::tun(&loaded.config, status));
     steps.push(local::routes_of(&loaded.config));
