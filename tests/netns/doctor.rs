@@ -4,7 +4,7 @@ use crate::kme::KmePair;
 use crate::process::{finish, plait, succeed};
 use crate::site::Site;
 use crate::topology::runnable;
-use crate::world::{HYBRID_WITHIN, World};
+use crate::world::World;
 use serde_json::Value;
 use std::process::Command;
 use std::time::Duration;
@@ -134,7 +134,7 @@ fn the_other_sites_lost_keys_are_named_here() {
     world.set_policy("rekey", "\"2s\"");
     world.up_hybrid();
     lose_keys(&world.pair);
-    world.a.wait_status("a failed source", HYBRID_WITHIN, |status| {
+    world.a.wait_status("a failed source", Duration::from_secs(20), |status| {
         status.json["sources"][0]["not_used"] == "unknown key_ID"
     });
     names(&doctor(&world.a), 1, "key round trip", "does not know keys that the other drew");
