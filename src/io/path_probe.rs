@@ -101,10 +101,9 @@ impl Echo {
     fn receive(&self, wait: Duration) -> io::Result<Option<u16>> {
         self.socket.set_read_timeout(Some(wait))?;
         let mut bytes = vec![0; PACKET_BYTES_MAX];
-        let (length, from) = match recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), &mut bytes) {
-            Ok(received) => received,
-            // Nothing yet, or a router's word about one of the requests, which an answer that does not come says as well.
-            Err(_) => return Ok(None),
+        // Nothing yet, or a router's word about one of the requests, which an answer that does not come says as well.
+        let Ok((length, from)) = recvfrom::<SockaddrStorage>(self.socket.as_raw_fd(), &mut bytes) else {
+            return Ok(None);
         };
         let from = from.and_then(|from| {
             let v4 = from.as_sockaddr_in().map(|from| IpAddr::V4(from.ip()));

@@ -45,7 +45,7 @@ fn keys(status: &StatusReport, peer: &PeerReport) -> Vec<Step> {
             return Step::new(NAME, outcome, format!("no key was mixed, \"{reason}\"{hint}"));
         }
         match &peer.epoch {
-            Some(epoch) if epoch.mixed.iter().any(|mixed| *mixed == source.name) => {
+            Some(epoch) if epoch.mixed.contains(&source.name) => {
                 Step::new(NAME, Outcome::Ok, "both sites mixed the same key into the present epoch")
             }
             Some(_) => Step::new(NAME, Outcome::Warning, "no key of it is in the present epoch"),
@@ -162,7 +162,7 @@ mod tests {
             "handshakes": {"full": 0, "fast": 0, "failed": 0, "last_full": null},
             "transfer": {"received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0},
             "drops": {}, "refused": {}});
-        let refused = json.get("refused").cloned().unwrap_or(serde_json::json!({}));
+        let refused = json.get("refused").cloned().unwrap_or_else(|| serde_json::json!({}));
         peer.as_object_mut().unwrap().extend(json["peer"].as_object().cloned().unwrap_or_default());
         serde_json::from_value(
             serde_json::json!({"schema": 1, "interface": "hq", "state": "HOLDING", "fingerprint": "O",

@@ -28,7 +28,7 @@ fn way(config: &Config, peer: &Peer, status: Option<&StatusReport>) -> Step {
         return Step::new(NAME, Outcome::Skipped, "no endpoint is configured, and the peer has not called yet");
     };
     let to = endpoint.ip().to_canonical();
-    let mtu = usize::from(status.map_or(config.interface.mtu.bytes(), |status| status.mtu));
+    let mtu = usize::from(status.map_or_else(|| config.interface.mtu.bytes(), |status| status.mtu));
     let overhead = if to.is_ipv4() { OVERHEAD_BYTES.0 } else { OVERHEAD_BYTES.1 };
     let needed = mtu + overhead;
     match longest_up_to(to, needed) {
