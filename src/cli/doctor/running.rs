@@ -31,6 +31,7 @@ pub(super) fn steps(status: &StatusReport) -> Vec<Step> {
 fn keys(status: &StatusReport, peer: &PeerReport) -> Vec<Step> {
     const NAME: &str = "key round trip";
     let sources = status.sources.iter().filter(|source| source.peer == peer.name);
+    let if_none = if peer.policy.qkd == "required" { Outcome::Failed } else { Outcome::Warning };
     let step = |source: &SourceReport| {
         if let Some(reason) = &source.not_used {
             let hint = match reason.as_str() {
@@ -41,14 +42,16 @@ fn keys(status: &StatusReport, peer: &PeerReport) -> Vec<Step> {
                 "mismatch before" => ": the KMEs gave different keys for one key_ID; tell their vendor",
                 _ => ": look at the KME of this site and of the other one (plait doctor there)",
             };
-            let outcome = if peer.policy.qkd == "required" { Outcome::Failed } else { Outcome::Warning };
-            return Step::new(NAME, outcome, format!("no key was mixed, \"{reason}\"{hint}"));
+            return Step::new(NAME, if_none, format!("no key was mixed, \"{reason}\"{hint}"));
         }
         match &peer.epoch {
             Some(epoch) if epoch.mixed.contains(&source.name) => {
                 Step::new(NAME, Outcome::Ok, "both sites mixed the same key into the present epoch")
             }
-            Some(_) => Step::new(NAME, Outcome::Warning, "no key of it is in the present epoch"),
+            Some(_) => {
+                let why = source.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+                Step::new(NAME, if_none, format!("no key of it is in the present epoch{why}"))
+            }
             None => Step::new(NAME, Outcome::Skipped, "there is no session yet"),
         }
     };
