@@ -301,7 +301,7 @@ fn the_status_page_is_for_this_machine_unless_the_operator_knows_better() {
 fn sections_that_must_be_there_are_missed() {
     assert!(shown("").unwrap_err().contains("1:1: expected a section [interface]"));
     let error = shown("[interface]\nprivate_key_file = \"k\"\n").unwrap_err();
-    assert!(error.contains("1:1: expected 1 to 4096 sections [[peer]], there are 0"), "{error}");
+    assert!(error.contains("1:1: expected 1 to 16384 sections [[peer]], there are 0"), "{error}");
 }
 
 #[test]
