@@ -11,7 +11,7 @@ fn wait_mtu(world: &World, site: &Site, mtu: u16) {
     site.wait_status(&format!("MTU {mtu}"), Duration::from_secs(5), |status| status.json["mtu"] == mtu);
     let link = world.net.ip(site.name, &format!("-o link show dev {}", site.name));
     assert!(link.contains(&format!(" mtu {mtu} qdisc")), "{link}");
-    assert!(link.contains(" qlen 1000"), "{link}");
+    assert!(link.contains(" qlen 4000"), "{link}");
 }
 
 #[test]
