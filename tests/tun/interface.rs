@@ -43,7 +43,7 @@ fn addresses_mtu_and_routes_are_seen_by_the_system_and_vanish_with_the_interface
             let plan = plan(&["10.99.0.1/24", "fd99::1/64"], 1400, &allowed, RouteTable::Auto);
             let tun = interface("plait0", backend, &plan);
             let link = ip("-o link show dev plait0");
-            assert!(link.contains("mtu 1400") && link.contains(",UP") && link.contains("qlen 1000"), "{link}");
+            assert!(link.contains("mtu 1400") && link.contains(",UP") && link.contains("qlen 4000"), "{link}");
             let addresses = ip("-o address show dev plait0");
             assert!(addresses.contains("inet 10.99.0.1/24") && addresses.contains("inet6 fd99::1/64"), "{addresses}");
             let v4 = ip("route show dev plait0");
