@@ -1,16 +1,19 @@
 //! `plait doctor` without a daemon: planted faults of files and KMEs, each named as the first cause.
 
-use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
 
 use crate::pki::{Odd, Pki};
+use crate::sites;
 use crate::stub::{Act, Stub, http, tls};
 use crate::world::{STILL, serve};
 
 const STATUS: &str = r#"{"source_KME_ID":"KME-A","target_KME_ID":"KME-B","master_SAE_ID":"SAE-A","slave_SAE_ID":"SAE-B","key_size":256,"stored_key_count":5,"max_key_count":9,"max_key_per_request":1,"max_key_size":512,"min_key_size":128,"max_SAE_ID_count":0}"#;
+
+/// What dc owns inside.
+const OTHER_SIDE: &str = "10.99.0.2/32";
 
 /// Exit code and what was found, at a site whose KME is at `at`.
 struct Found {
@@ -22,41 +25,6 @@ struct Found {
 fn plait(pki: &Pki, words: &[&str]) -> std::process::Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_plait"));
     command.current_dir(pki.dir()).args(["--run-dir", "run"]).args(words).output().unwrap()
-}
-
-/// Writes the site's files, SAE-A as ours.
-fn site(pki: &Pki, at: SocketAddr, saes: (&str, &str)) {
-    for name in ["hq", "dc"] {
-        let made = plait(
-            pki,
-            &[
-                "init",
-                "hq",
-                "--dir",
-                name,
-                "--peer",
-                "dc",
-                "--address",
-                "10.99.0.1/30",
-                "--allowed-ips",
-                "10.99.0.2/32",
-                "--kme-url",
-                &format!("https://{at}"),
-                "--local-sae",
-                saes.0,
-                "--remote-sae",
-                saes.1,
-                "--ca-file",
-                "../ca.pem",
-                "--cert-file",
-                "../SAE-A.pem",
-                "--key-file",
-                "../SAE-A.key",
-            ],
-        );
-        assert!(made.status.success(), "{made:?}");
-    }
-    std::fs::copy(pki.file("dc/hq.pub"), pki.file("hq/dc.pub")).unwrap();
 }
 
 async fn doctor(pki: &Pki) -> Found {
@@ -86,7 +54,7 @@ fn first_failure(found: &Found, name: &str, words: &str) {
 async fn a_site_that_is_ready_has_no_failure() {
     let pki = Pki::new();
     let server = serve(&pki, STILL, "").await;
-    site(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"));
+    sites::init(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"), OTHER_SIDE);
     let found = doctor(&pki).await;
     let steps = found.json["steps"].as_array().unwrap();
     let outcome = |name: &str| steps.iter().find(|step| step["name"] == name).map(|step| step["outcome"].clone());
@@ -100,7 +68,7 @@ async fn a_site_that_is_ready_has_no_failure() {
 #[tokio::test(flavor = "multi_thread")]
 async fn files_come_before_everything_else() {
     let pki = Pki::new();
-    site(&pki, "127.0.0.1:1".parse().unwrap(), ("SAE-A", "SAE-B"));
+    sites::init(&pki, "127.0.0.1:1".parse().unwrap(), ("SAE-A", "SAE-B"), OTHER_SIDE);
     std::fs::set_permissions(pki.file("hq/hq.key"), std::fs::Permissions::from_mode(0o644)).unwrap();
     let found = doctor(&pki).await;
     assert_eq!(found.json["first_cause"]["name"], "files", "{}", found.text);
@@ -115,7 +83,7 @@ async fn files_come_before_everything_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_closed_port_is_named() {
     let pki = Pki::new();
-    site(&pki, "127.0.0.1:1".parse().unwrap(), ("SAE-A", "SAE-B"));
+    sites::init(&pki, "127.0.0.1:1".parse().unwrap(), ("SAE-A", "SAE-B"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "KME connection", "nothing listens at 127.0.0.1:1");
 }
 
@@ -123,7 +91,7 @@ async fn a_closed_port_is_named() {
 async fn a_wrong_ca_is_named() {
     let (pki, other) = (Pki::new(), Pki::new());
     let server = serve(&pki, STILL, "").await;
-    site(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"));
+    sites::init(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"), OTHER_SIDE);
     std::fs::copy(other.file("ca.pem"), pki.file("ca.pem")).unwrap();
     first_failure(&doctor(&pki).await, "KME connection", "was not issued by a CA of ca_file");
 }
@@ -132,7 +100,7 @@ async fn a_wrong_ca_is_named() {
 async fn swapped_sae_ids_are_named() {
     let pki = Pki::new();
     let server = serve(&pki, STILL, "").await;
-    site(&pki, server.addresses()[0][0], ("SAE-B", "SAE-A"));
+    sites::init(&pki, server.addresses()[0][0], ("SAE-B", "SAE-A"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "KME identity", "local_sae and remote_sae are swapped");
 }
 
@@ -147,7 +115,7 @@ async fn an_expired_certificate_is_named_at_either_end() {
     let pki = Pki::new();
     pki.issue("late", &Odd { valid: (-30, -1), ..Odd::default() });
     let kme = stub(&pki, "late", "").await;
-    site(&pki, kme.address, ("SAE-A", "SAE-B"));
+    sites::init(&pki, kme.address, ("SAE-A", "SAE-B"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "KME connection", "the KME's certificate has expired");
     let purpose = rcgen::ExtendedKeyUsagePurpose::ClientAuth;
     pki.issue("SAE-A", &Odd { cn: "SAE-A", san: &[], purpose, valid: (-30, -1) });
@@ -161,7 +129,7 @@ async fn a_clock_one_day_off_is_named() {
     let pki = Pki::new();
     let yesterday = http_date(-86_400);
     let kme = stub(&pki, "KME-A", &format!("Date: {yesterday}\r\n")).await;
-    site(&pki, kme.address, ("SAE-A", "SAE-B"));
+    sites::init(&pki, kme.address, ("SAE-A", "SAE-B"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "clock", "set the wrong one right");
     let good = stub(&pki, "KME-A", &format!("Date: {}\r\n", http_date(0))).await;
     let text = std::fs::read_to_string(pki.file("hq/hq.toml")).unwrap();
@@ -183,6 +151,6 @@ fn http_date(offset: i64) -> String {
 async fn an_empty_kme_is_named() {
     let pki = Pki::new();
     let server = serve(&pki, "key_rate = 0\nstock_start = 0", "").await;
-    site(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"));
+    sites::init(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "KME keys", "it has no key");
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::pki::{Odd, Pki};
+use crate::sites;
 use crate::stub::{Act, Stub, http, tls};
 use crate::world::{STILL, serve};
 
@@ -208,39 +209,9 @@ async fn swapped_ids_are_the_first_failure() {
 
 /// `plait check .. --online` with a configuration whose KME is at `at`.
 async fn online(pki: &Pki, at: std::net::SocketAddr, saes: (&str, &str)) -> Output {
-    let plait = |words: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_plait")).current_dir(pki.dir()).args(words).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-    };
-    for name in ["hq", "dc"] {
-        if !pki.file(&format!("{name}/hq.toml")).exists() {
-            plait(&[
-                "init",
-                "hq",
-                "--dir",
-                name,
-                "--peer",
-                "dc",
-                "--address",
-                "10.99.0.1/30",
-                "--allowed-ips",
-                "10.20.0.0/16",
-                "--kme-url",
-                &format!("https://{at}"),
-                "--local-sae",
-                saes.0,
-                "--remote-sae",
-                saes.1,
-                "--ca-file",
-                "../ca.pem",
-                "--cert-file",
-                "../SAE-A.pem",
-                "--key-file",
-                "../SAE-A.key",
-            ]);
-        }
+    if !pki.file("hq/hq.toml").exists() {
+        sites::init(pki, at, saes, "10.20.0.0/16");
     }
-    std::fs::copy(pki.file("dc/hq.pub"), pki.file("hq/dc.pub")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_plait"));
     command.current_dir(pki.dir()).args(["check", "hq/hq.toml", "--online"]);
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()

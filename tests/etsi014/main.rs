@@ -21,6 +21,7 @@ mod pkcs12;
 mod pki;
 mod raw;
 mod requests;
+mod sites;
 mod stub;
 mod timing;
 mod trust;

@@ -1,7 +1,7 @@
 //! `plait doctor` at a running site: faults that only two ends and a way between them can have, each named as first cause.
 
 use crate::kme::KmePair;
-use crate::process::{finish, plait, succeed};
+use crate::process::{finish, succeed};
 use crate::site::Site;
 use crate::topology::runnable;
 use crate::world::World;
@@ -65,10 +65,7 @@ fn a_wrong_peer_key_is_named_at_both_ends() {
         return;
     }
     let mut world = World::new();
-    let stranger = world.path().join("stranger.key");
-    succeed(plait(&world.path()).arg("genkey").arg("--out").arg(&stranger));
-    let public = succeed(plait(&world.path()).arg("pubkey").stdin(std::fs::File::open(&stranger).unwrap()));
-    std::fs::write(world.path().join("a.pub"), public).unwrap();
+    world.mistake_a_for_a_stranger();
     world.up();
     world.b.wait_status("a caller without a name", Duration::from_secs(10), |status| {
         status.json["refused"]["unknown_peer"].as_u64().is_some_and(|count| count > 0)

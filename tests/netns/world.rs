@@ -1,6 +1,7 @@
 //! Two sites, a wan and a KME pair, ready to be changed by a test and started.
 
 use crate::kme::{KmePair, certificates};
+use crate::process::{plait, succeed};
 use crate::site::{Site, Status};
 use crate::topology::Net;
 use std::path::PathBuf;
@@ -50,6 +51,15 @@ impl World {
     /// Folder of all files of this test.
     pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().to_path_buf()
+    }
+
+    /// Gives b the public key of somebody else as that of a.
+    pub(crate) fn mistake_a_for_a_stranger(&self) {
+        let path = self.path();
+        let stranger = path.join("stranger.key");
+        succeed(plait(&path).arg("genkey").arg("--out").arg(&stranger));
+        let public = succeed(plait(&path).arg("pubkey").stdin(std::fs::File::open(&stranger).unwrap()));
+        std::fs::write(path.join("a.pub"), public).unwrap();
     }
 
     /// Sets a line of `[policy]` at both sites.

@@ -41,10 +41,7 @@ fn wrong_peer_key() {
         return;
     }
     let mut world = World::new();
-    let stranger = world.path().join("stranger.key");
-    succeed(plait(&world.path()).arg("genkey").arg("--out").arg(&stranger));
-    let public = succeed(plait(&world.path()).arg("pubkey").stdin(std::fs::File::open(&stranger).unwrap()));
-    std::fs::write(world.path().join("a.pub"), public).unwrap();
+    world.mistake_a_for_a_stranger();
     nothing_passes(&mut world);
     // Nobody was authenticated, so nobody asked a KME for a key.
     assert_eq!((world.a.status().source_number("keys_used"), world.b.status().source_number("keys_used")), (0, 0));
