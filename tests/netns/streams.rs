@@ -12,6 +12,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const STREAM_BYTES: usize = 4 << 20;
 /// Datagrams of a burst: several to a bundle or a train, and few enough that all flows of a test together fill no queue.
 const BURST: usize = 8;
+/// Bursts of one datagram before. With its first answers a flow finds its queues, if the ends have different numbers of them, and the
+/// kernel notes a queue only after it has handed the answer up: who sends at once may overtake that note. So one is not enough.
+const SETTLING: usize = 4;
 /// Payloads: the least, small, all that fits into the inner MTU of 1420 over IPv4, and what the inner IP must fragment.
 const PAYLOADS: [usize; 4] = [1, 64, 1392, 3000];
 /// The inner addresses of a site.
@@ -35,8 +38,7 @@ pub(crate) fn everything_passes(net: &Net, what: &str) {
     }
 }
 
-/// Bursts of datagrams, each sent at once and echoed, all from one port: what comes back is the same, in the same order. The
-/// first burst is one datagram: with its answer the flow has found its queue, if the ends have different numbers of them.
+/// Bursts of datagrams, each sent at once and echoed, all from one port: what comes back is the same, in the same order.
 pub(crate) fn bursts(net: &Net, from: &str, to: IpAddr, payload: usize, count: usize, what: &str) {
     net.inside(from, || {
         let any = if to.is_ipv4() { "0.0.0.0" } else { "::" };
@@ -45,7 +47,7 @@ pub(crate) fn bursts(net: &Net, from: &str, to: IpAddr, payload: usize, count: u
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut buffer = vec![0; 65_535];
         for burst in 0..count {
-            let size = if burst == 0 { 1 } else { BURST };
+            let size = if burst < SETTLING { 1 } else { BURST };
             let sent: Vec<Vec<u8>> = (0..size).map(|number| content(payload, burst * BURST + number)).collect();
             for datagram in &sent {
                 socket.send(datagram).unwrap();
