@@ -169,8 +169,10 @@ pub struct Policy {
     pub hold_last: Option<Duration>,
     /// Time without QKD under `preferred`; none: unlimited or not set.
     pub degrade_for: Option<Duration>,
-    /// Interval of fast rekeys.
+    /// Interval of fast rekeys; the longest with `rekey = "auto"`.
     pub rekey: Duration,
+    /// With `rekey = "auto"`: the shortest.
+    pub rekey_min: Option<Duration>,
     /// Interval of full handshakes.
     pub full: Duration,
 }

@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::value::Written;
 use crate::types::limits::{
     DEGRADE_FOR_MAX, FULL_DEFAULT, FULL_MIN, HOLD_LAST_DEFAULT, HOLD_LAST_MAX, QKD_SOURCES_MAX, REKEY_AND_FULL_MAX,
-    REKEY_DEFAULT, REKEY_MIN,
+    REKEY_AUTO_MIN, REKEY_DEFAULT, REKEY_MIN,
 };
 use crate::types::policy::QkdPolicy;
 
@@ -24,8 +24,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>, base: Option<&PolicySection>, own
     let qkd = reader.word("qkd", own.qkd.as_ref().or(base.qkd.as_ref()), &WORDS).unwrap_or(QkdPolicy::Required);
     let rekey_key = own.rekey.as_ref().or(base.rekey.as_ref());
     let full_key = own.full.as_ref().or(base.full.as_ref());
-    let rekey = rekey_interval(reader, rekey_key);
-    refuse_range(reader, own, base);
+    let (rekey, rekey_min) = rekey_interval(reader, own, base);
     let full =
         reader.seconds("full", full_key, FULL_MIN..=REKEY_AND_FULL_MAX).unwrap_or_else(|| FULL_DEFAULT.max(rekey));
     if full < rekey
@@ -47,6 +46,7 @@ pub(super) fn resolve(reader: &mut Reader<'_>, base: Option<&PolicySection>, own
         hold_last: hold_last.or_else(|| (qkd == QkdPolicy::Required).then_some(HOLD_LAST_DEFAULT)),
         degrade_for,
         rekey,
+        rekey_min,
         full,
     }
 }
@@ -55,12 +55,26 @@ fn is_unlimited(key: &Spanned<Written>) -> bool {
     *key.get_ref() == Written::Text("unlimited".to_owned())
 }
 
-fn rekey_interval(reader: &mut Reader<'_>, key: Option<&Spanned<Written>>) -> Duration {
-    if let Some(at) = key.filter(|key| *key.get_ref() == Written::Text("auto".to_owned())) {
-        reader.fail(at, "rekey: \"auto\" is not in this version; give a time, such as \"60s\"");
-        return REKEY_DEFAULT;
+/// The longest interval and, with `"auto"`, the shortest.
+fn rekey_interval(reader: &mut Reader<'_>, own: &PolicySection, base: &PolicySection) -> (Duration, Option<Duration>) {
+    let key = own.rekey.as_ref().or(base.rekey.as_ref());
+    if key.is_none_or(|key| *key.get_ref() != Written::Text("auto".to_owned())) {
+        refuse_range(reader, own, base);
+        let rekey = reader.seconds("rekey", key, REKEY_MIN..=REKEY_AND_FULL_MAX).unwrap_or(REKEY_DEFAULT);
+        return (rekey, None);
     }
-    reader.seconds("rekey", key, REKEY_MIN..=REKEY_AND_FULL_MAX).unwrap_or(REKEY_DEFAULT)
+    let (min_key, max_key) =
+        (own.rekey_min.as_ref().or(base.rekey_min.as_ref()), own.rekey_max.as_ref().or(base.rekey_max.as_ref()));
+    let bounds = REKEY_AUTO_MIN..=REKEY_AND_FULL_MAX;
+    let min = reader.seconds("rekey_min", min_key, bounds.clone()).unwrap_or(REKEY_AUTO_MIN);
+    let max = reader.seconds("rekey_max", max_key, bounds).unwrap_or_else(|| FULL_DEFAULT.max(min));
+    if max < min
+        && let Some(at) = max_key.or(min_key)
+    {
+        let (max, min) = (max.as_secs(), min.as_secs());
+        reader.fail(at, format!("rekey_max: expected at least as long as rekey_min ({min} s), came {max} s"));
+    }
+    (max, Some(min))
 }
 
 /// `rekey_min` and `rekey_max` mean something with `rekey = "auto"` only.
@@ -70,7 +84,7 @@ fn refuse_range(reader: &mut Reader<'_>, own: &PolicySection, base: &PolicySecti
         .chain([("rekey_min", &base.rekey_min), ("rekey_max", &base.rekey_max)])
     {
         if let Some(at) = value {
-            reader.fail(at, format!("{key}: belongs to rekey = \"auto\", which is not in this version; remove it"));
+            reader.fail(at, format!("{key}: belongs to rekey = \"auto\"; remove it, or write that"));
         }
     }
 }

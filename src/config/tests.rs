@@ -77,6 +77,15 @@ fn offloads_are_on_unless_switched_off() {
 }
 
 #[test]
+fn auto_is_a_range_with_defaults() {
+    let policy = |lines: &str| shown(&with("rekey       = \"60s\"", lines)).unwrap().policy;
+    let range = |policy: Policy| (policy.rekey_min.map(|min| min.as_secs()), policy.rekey.as_secs());
+    assert_eq!(range(policy("rekey = \"60s\"")), (None, 60));
+    assert_eq!(range(policy("rekey = \"auto\"")), (Some(10), 600));
+    assert_eq!(range(policy("rekey = \"auto\"\nrekey_min = \"20s\"\nrekey_max = \"5m\"")), (Some(20), 300));
+}
+
+#[test]
 fn queues_are_as_many_as_lanes_are_left() {
     for queues in 1..=7 {
         let config = shown(&with("queues  = 1", &format!("queues = {queues}"))).unwrap();
@@ -103,7 +112,22 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "15:15: hold_last: expected a time in whole seconds from \"0s\" to \"30days\", such as \"60s\" or \"1h\", came 3600",
     ),
     ("hold_last   = \"1h\"", "hold_last   = \"unlimited\"", "15:15: hold_last: expected a time"),
-    ("rekey       = \"60s\"", "rekey       = \"auto\"", "17:15: rekey: \"auto\" is not in this version"),
+    ("rekey       = \"60s\"", "rekey = \"60s\"\nrekey_min = \"10s\"", "18:13: rekey_min: belongs to rekey = \"auto\""),
+    (
+        "rekey       = \"60s\"",
+        "rekey = \"auto\"\nrekey_min = \"9s\"",
+        "18:13: rekey_min: expected a time in whole seconds from \"10s\"",
+    ),
+    (
+        "rekey       = \"60s\"",
+        "rekey = \"auto\"\nrekey_min = \"2m\"\nrekey_max = \"1m\"",
+        "19:13: rekey_max: expected at least as long as rekey_min (120 s), came 60 s",
+    ),
+    (
+        "rekey       = \"60s\"",
+        "rekey = \"auto\"\nrekey_max = \"1h\"",
+        "19:15: full: expected at least as long as rekey (3600 s), came 600 s",
+    ),
     (
         "rekey       = \"60s\"",
         "rekey       = \"500ms\"",

@@ -13,6 +13,7 @@ pub mod limits;
 mod live;
 pub mod load;
 mod mtu;
+mod pacing;
 pub mod pump;
 mod report;
 pub mod run;

@@ -131,7 +131,7 @@ fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {
         allowed_ips: facts.allowed_ips.clone(),
         peer_qkd: status.peer_qkd.map(word),
         effective_qkd: status.effective_qkd.map(word),
-        policy: facts.policy.clone(),
+        policy: PolicyReport { rekey_seconds: status.rekey.as_secs(), ..facts.policy.clone() },
         epoch: status.epoch.map(|of| epoch(of, suite)),
         deadline_seconds: status.deadline.map(seconds),
         handshakes: HandshakeReport {

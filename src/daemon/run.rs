@@ -91,6 +91,8 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         }
         running.engine.handle_timeout(running.now());
         look_at_audit(&mut running);
+        let now = running.now();
+        running.pacing.look(now, &running.fetchers, &mut running.engine);
         effects.drain(&mut running);
         waiters.look(&running);
         running.events.look(running.offloads.set(), &running.fetchers);

@@ -70,7 +70,7 @@ pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup
 }
 
 fn policy(policy: config::Policy) -> PolicySetup {
-    let config::Policy { qkd, min_sources, hold_last, degrade_for, rekey, full } = policy;
+    let config::Policy { qkd, min_sources, hold_last, degrade_for, rekey, full, rekey_min: _ } = policy;
     PolicySetup { qkd, min_sources, hold_last, degrade_for, rekey, full }
 }
 

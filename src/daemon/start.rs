@@ -12,6 +12,7 @@ use super::events::{Events, PeerNames};
 use super::fetch::Fetchers;
 use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
+use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
 use super::report::{Facts, PeerFacts, policy};
 use super::{certificates, setup};
@@ -76,6 +77,7 @@ pub struct Running {
     pub(super) engine: Engine,
     pub(super) events: Events,
     pub(super) audit: Audit,
+    pub(super) pacing: Pacing,
     pub(super) facts: Facts,
     pub(super) peer_names: Vec<String>,
     pub(super) clock: Clock,
@@ -121,6 +123,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     receive_as(offloads.set(), &sockets);
     let facts = facts(&loaded, &udp);
     let events = Events::new(clock, names(&loaded));
+    let pacing = Pacing::new(loaded.config.peers.iter().map(|peer| &peer.policy));
     let audit = Audit::new(loaded.config.interface.audit, clock, loaded.me.suite(), loaded.config.peers.len());
     let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
     let status_listen = loaded.config.status_listen;
@@ -136,6 +139,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         engine,
         events,
         audit,
+        pacing,
         facts,
         peer_names,
         clock,

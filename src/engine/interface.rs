@@ -102,6 +102,11 @@ impl Engine {
                     peer.rekey_now(now);
                 }
             }
+            Command::Pace { peer, interval } => {
+                if let Some(peer) = self.peers.touch(peer) {
+                    peer.pace.interval = interval.min(peer.setup.policy.rekey);
+                }
+            }
             Command::Admit(admits) => {
                 for peer in self.peers.touch_all() {
                     peer.admit(admits, &mut self.desk);
@@ -238,6 +243,7 @@ fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &m
         next_pulse: now.at + PULSE_INTERVAL,
         use_configured: true,
         admits: true,
+        interval: setup.policy.rekey,
     };
     let is_primary = desk.me.fp() > setup.public.fp();
     let exchanges = Exchanges::default();

@@ -69,6 +69,13 @@ pub enum Output {
 pub enum Command {
     /// Rekey now, one peer or all.
     Rekey(Option<PeerId>),
+    /// Fast rekeys of a peer come at this interval from now on, at most the configured one.
+    Pace {
+        /// Which.
+        peer: PeerId,
+        /// The interval.
+        interval: std::time::Duration,
+    },
     /// Whether new sessions and epochs may be made, by either end; those in use go on to their end.
     Admit(bool),
     /// Close every session and stop.

@@ -116,7 +116,7 @@ impl Peer {
         let Some(chain) = self.chain().filter(|chain| chain.role == Role::Responder) else { return };
         let due = self.keys.ring.sealing().is_some_and(|epoch| {
             epoch.tag.session == chain.session
-                && (epoch.seal.needs_rekey() || now.at.since(epoch.born) >= self.setup.policy.rekey)
+                && (epoch.seal.needs_rekey() || now.at.since(epoch.born) >= self.pace.interval)
         });
         if due {
             self.pace.please_rekey.get_or_insert(now.at);

@@ -108,6 +108,8 @@ pub(super) struct Pace {
     pub(super) next_pulse: Instant,
     /// Configured and last endpoint take turns.
     pub(super) use_configured: bool,
+    /// Of fast rekeys: the configured one, or a shorter one that the keys bear.
+    pub(super) interval: std::time::Duration,
     /// New sessions and epochs may be made.
     pub(super) admits: bool,
 }

@@ -74,7 +74,7 @@ impl Peer {
         }
         let regular = match sealing.seal.needs_rekey() {
             true => sealing.born,
-            false => sealing.born + self.setup.policy.rekey,
+            false => sealing.born + self.pace.interval,
         };
         // While short, failed sources are probed by a fast rekey when their time comes (PROTOCOL 2.8a).
         let probe = self.keys.clock.is_running().then(|| self.keys.rules.probes.next()).flatten();
@@ -175,7 +175,7 @@ impl Peer {
                 self.start_clock(now, &agreed, desk);
                 self.note_failed_exchange(false, desk);
                 self.end_rekey(desk);
-                self.pace.rekey_not_before = now.at + self.setup.policy.rekey;
+                self.pace.rekey_not_before = now.at + self.pace.interval;
             }
         }
     }

@@ -23,6 +23,8 @@ pub struct PeerStatus {
     pub peer_qkd: Option<QkdPolicy>,
     /// The stricter of both, once there was a session.
     pub effective_qkd: Option<QkdPolicy>,
+    /// Interval of its fast rekeys at present.
+    pub rekey: Duration,
     /// The epoch in use.
     pub epoch: Option<EpochStatus>,
     /// What remains of the policy clock; `None` while it does not run or has no end.
@@ -123,6 +125,7 @@ impl Peer {
             endpoint: self.link.endpoint.or_else(|| self.configured()).map(|endpoint| endpoint.to),
             peer_qkd: self.tally.peer_policy,
             effective_qkd: self.chain().map(|chain| chain.agreed.policy),
+            rekey: self.pace.interval,
             epoch: self.epoch_status(now),
             deadline: self.deadline(now.at),
             handshakes: HandshakeTotals {

@@ -10,6 +10,8 @@ use crate::types::time::Instant;
 pub const INCOME_WINDOW: Duration = Duration::from_secs(600);
 /// Before so much of the window has been seen nothing is said of the income.
 pub const INCOME_SPAN_MIN: Duration = Duration::from_secs(60);
+/// Least time between two status reports.
+const SAMPLE_GAP_MIN: Duration = Duration::from_secs(1);
 /// Samples of a window: one status report in 30 s and some more.
 const SAMPLES_MAX: usize = 64;
 /// How long a stock must last without any income, as far as the longest interval allows: a working day and its night.
@@ -37,9 +39,9 @@ pub struct KeyEstimate {
 }
 
 impl KeyEstimate {
-    /// One more status report. One that is not younger than the last says nothing new.
+    /// One more status report. One that is hardly younger than the last is the same again: ages are rounded.
     pub fn note(&mut self, sample: Sample) {
-        if self.samples.back().is_some_and(|last| sample.at <= last.at) {
+        if self.samples.back().is_some_and(|last| sample.at.since(last.at) < SAMPLE_GAP_MIN) {
             return;
         }
         if self.samples.back().is_some_and(|last| sample.used < last.used) {

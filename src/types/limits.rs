@@ -102,6 +102,8 @@ pub const IPV6_MTU_MIN: u16 = 1280;
 
 /// Shortest interval of fast rekeys (PROTOCOL 2.9 `T_fast`): for tests and demonstrations.
 pub const REKEY_MIN: Duration = Duration::from_secs(1);
+/// Shortest interval that `rekey = "auto"` chooses: a request budget gives one key set in 5 s (PROTOCOL 2.5).
+pub const REKEY_AUTO_MIN: Duration = Duration::from_secs(10);
 /// Interval of fast rekeys if none is set (PROTOCOL 2.9).
 pub const REKEY_DEFAULT: Duration = Duration::from_secs(60);
 /// Shortest interval of full handshakes (PROTOCOL 2.9 `T_full`).

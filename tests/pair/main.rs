@@ -17,6 +17,7 @@ mod exchange;
 mod kme;
 mod kme_faults;
 mod life;
+mod pacing;
 mod paths;
 mod patterns;
 mod policy;
