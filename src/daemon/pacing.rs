@@ -49,7 +49,7 @@ impl Pacing {
         }
         self.next = now.at + LOOK;
         let mut supplies: Vec<(PeerId, Supply)> = Vec::new();
-        for (at, (peer, figures)) in fetchers.figures().enumerate() {
+        for (at, (peer, _, figures)) in fetchers.figures().enumerate() {
             if self.estimates.len() <= at {
                 self.estimates.resize_with(at + 1, KeyEstimate::default);
             }
