@@ -169,6 +169,15 @@ pub enum Verb {
         #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "1s", value_parser = watch_interval)]
         watch: Option<Duration>,
     },
+    /// Watch one daemon on the whole terminal: peers, keys, traffic, key sources, events; `q` ends it
+    #[command(after_help = "Example: plait top hq-dc")]
+    Top {
+        /// Name of the interface, or its configuration file; none: the only one that runs
+        name: Option<String>,
+        /// Print one screen as text and end: for a ticket, or where there is no terminal
+        #[arg(long)]
+        once: bool,
+    },
     /// Run the tunnel in the foreground
     #[command(after_help = "Example: plait up hq-dc")]
     Up {

@@ -22,6 +22,7 @@ mod lab;
 mod logs;
 mod ratchet;
 mod status;
+mod top;
 mod up;
 mod version;
 
@@ -72,6 +73,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Status { name, json, watch } => {
             status::run(name.as_deref(), status::Form::of(json), watch, &arguments.places.run_dir)
         }
+        Verb::Top { name, once } => top::run(name.as_deref(), once, &arguments.places.run_dir),
         Verb::Up { name, dry_run } => {
             logs::start();
             up::up(&name, dry_run, &arguments.places)

@@ -27,6 +27,7 @@ mod process;
 mod relay;
 mod site;
 mod streams;
+mod terminal;
 mod topology;
 mod traffic;
 mod world;

@@ -39,7 +39,9 @@ fn words(world: &World) -> Option<Vec<(&'static str, String)>> {
     let events = live["events"].as_array()?.iter().rev();
     let event = events.filter(|event| event["kind"] == "state").map(|event| text(&event["to"])).next();
     let course = live["courses"][0]["states"].as_array()?.last().map(|mark| text(&mark["to"]));
+    let top = String::from_utf8(world.a.run(&["top", "a", "--once"]).stdout).ok()?;
     Some(vec![
+        ("top", top.split_whitespace().nth(1)?.to_owned()),
         ("status", status.state()),
         ("status.json", text(&page["peers"][0]["state"])),
         ("live.json", text(&live["status"]["state"])),
