@@ -157,6 +157,18 @@ pub enum Verb {
         #[arg(long)]
         wait: bool,
     },
+    /// Have a running daemon take what is another in its configuration; sessions of what is not go on
+    #[command(after_help = "Example: plait reload hq-dc --dry-run")]
+    Reload {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// Say what would change, and change nothing
+        #[arg(long)]
+        dry_run: bool,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Show peers, keys and key sources; the exit code says how the worst peer is
     #[command(after_help = "Example: plait status hq-dc --watch 1s")]
     Status {

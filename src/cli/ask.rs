@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
 use crate::config::interface_name;
+use crate::control::reload::Blame;
 use crate::control::request::{Answer, Request};
 use crate::daemon::limits::REKEY_WAIT;
 use crate::daemon::load::{config_path, interface_of};
@@ -70,6 +71,19 @@ pub(super) fn ask(name: &str, run_dir: &Path, request: &Request, deadline: Durat
     })?;
     match answer {
         Answer::Refused { error } => Err(Failure::new(Exit::Failure, error)),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Live { .. } | Answer::Status { .. } => Ok(answer),
+        Answer::NotReloaded { blame, error } => Err(Failure::new(exit_of(blame), error)),
+        Answer::Done { .. }
+        | Answer::Events { .. }
+        | Answer::Live { .. }
+        | Answer::Reloaded { .. }
+        | Answer::Status { .. } => Ok(answer),
+    }
+}
+
+fn exit_of(blame: Blame) -> Exit {
+    match blame {
+        Blame::Configuration => Exit::Configuration,
+        Blame::Permission => Exit::Permission,
+        Blame::Restart | Blame::System => Exit::Failure,
     }
 }

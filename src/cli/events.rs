@@ -77,12 +77,10 @@ fn asked(
     // The daemon gives up first, so that its answer arrives.
     let deadline = if wait { EVENTS_WAIT + ANSWER_DEADLINE } else { ANSWER_DEADLINE };
     let request = Request::Events { since_seconds: since, after, last: None, wait };
-    match ask(name, run_dir, &request, deadline)? {
-        Answer::Events { events } => Ok(events),
-        Answer::Done { .. } | Answer::Live { .. } | Answer::Status { .. } | Answer::Refused { .. } => {
-            Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than events")))
-        }
+    if let Answer::Events { events } = ask(name, run_dir, &request, deadline)? {
+        return Ok(events);
     }
+    Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than events")))
 }
 
 fn from_files(name: &str, state_dir: &Path, since: Option<u64>) -> Result<Vec<Event>, Failure> {

@@ -21,6 +21,7 @@ mod keys;
 mod lab;
 mod logs;
 mod ratchet;
+mod reload;
 mod status;
 mod top;
 mod up;
@@ -70,6 +71,9 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Demo => demo::run(),
         Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
         Verb::Rekey { name, peer, wait } => ask::rekey(&name, peer, wait, &arguments.places.run_dir),
+        Verb::Reload { name, dry_run, json } => {
+            reload::run(&name, dry_run, status::Form::of(json), &arguments.places.run_dir)
+        }
         Verb::Status { name, json, watch } => {
             status::run(name.as_deref(), status::Form::of(json), watch, &arguments.places.run_dir)
         }

@@ -118,12 +118,10 @@ fn look(name: Option<&str>, form: Form, run_dir: &Path) -> Result<(String, Exit)
 }
 
 fn report(name: &str, run_dir: &Path) -> Result<StatusReport, Failure> {
-    match ask(name, run_dir, &Request::Status, ANSWER_DEADLINE)? {
-        Answer::Status { status } => Ok(*status),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Live { .. } | Answer::Refused { .. } => {
-            Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than a status")))
-        }
+    if let Answer::Status { status } = ask(name, run_dir, &Request::Status, ANSWER_DEADLINE)? {
+        return Ok(*status);
     }
+    Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than a status")))
 }
 
 fn as_json(report: &StatusReport) -> Result<String, Failure> {

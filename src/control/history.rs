@@ -1,6 +1,6 @@
 //! Looks at counters, kept for a while, and the rates that follow from them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::live::{COURSES_MAX, StockReport};
@@ -33,11 +33,12 @@ struct Stock {
     used: u64,
 }
 
-/// Of all peers and sources of an interface, by their place in the report.
+/// Of all peers and sources of an interface, by their names: their places in the report change with the configuration.
 #[derive(Default)]
 pub struct History {
-    peers: Vec<VecDeque<Traffic>>,
-    sources: Vec<VecDeque<Stock>>,
+    peers: BTreeMap<String, VecDeque<Traffic>>,
+    /// By peer and source.
+    sources: BTreeMap<(String, String), VecDeque<Stock>>,
     last: Option<Instant>,
 }
 
@@ -50,13 +51,17 @@ impl History {
     /// Looks. The first [`COURSES_MAX`] peers are looked at, and as many sources as they can have.
     pub fn look(&mut self, now: Instant, report: &StatusReport) {
         self.last = Some(now);
-        self.peers.resize_with(report.peers.len().min(COURSES_MAX), VecDeque::new);
-        for (looks, peer) in self.peers.iter_mut().zip(&report.peers) {
+        let peers = || report.peers.iter().take(COURSES_MAX);
+        self.peers.retain(|name, _| peers().any(|peer| peer.name == *name));
+        for peer in peers() {
+            let looks = self.peers.entry(peer.name.clone()).or_default();
             let (received, sent) = (peer.transfer.received_bytes, peer.transfer.sent_bytes);
             keep(looks, Traffic { at: now, received, sent }, LOOKS_MAX);
         }
-        self.sources.resize_with(report.sources.len().min(COURSES_MAX), VecDeque::new);
-        for (stocks, source) in self.sources.iter_mut().zip(&report.sources) {
+        let sources = || report.sources.iter().take(COURSES_MAX);
+        self.sources.retain(|key, _| sources().any(|source| (&source.peer, &source.name) == (&key.0, &key.1)));
+        for source in sources() {
+            let stocks = self.sources.entry((source.peer.clone(), source.name.clone())).or_default();
             let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) else { continue };
             let at = now - Duration::try_from_secs_f64(age).unwrap_or_default();
             // The same answer again, a little older: ages are rounded, polls are further apart.
@@ -67,8 +72,8 @@ impl History {
         }
     }
 
-    /// Of the peer at this place: age of a stretch's end in seconds, bytes received and sent in a second; oldest first.
-    pub fn traffic(&self, peer: usize, now: Instant) -> Vec<(f64, f64, f64)> {
+    /// Of the peer of that name: age of a stretch's end in seconds, bytes received and sent in a second; oldest first.
+    pub fn traffic(&self, peer: &str, now: Instant) -> Vec<(f64, f64, f64)> {
         let Some(looks) = self.peers.get(peer) else { return Vec::new() };
         let stretch = |(from, to): (&Traffic, &Traffic)| {
             let span = to.at.since(from.at).as_secs_f64();
@@ -81,7 +86,8 @@ impl History {
 
     /// The stock of the source at this place of the report.
     pub fn stock(&self, at: usize, report: &StatusReport, now: Instant) -> Option<StockReport> {
-        let (stocks, source) = (self.sources.get(at)?, report.sources.get(at)?);
+        let source = report.sources.get(at)?;
+        let stocks = self.sources.get(&(source.peer.clone(), source.name.clone()))?;
         let mut told = StockReport {
             source: source.name.clone(),
             peer: source.peer.clone(),

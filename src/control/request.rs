@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::event::Event;
 use super::live::LiveReport;
+use super::reload::{Blame, ReloadReport};
 use super::report::StatusReport;
 
 /// Version of the lines. A daemon answers its own version only: client and daemon are one binary.
@@ -41,6 +42,12 @@ pub enum Request {
         #[serde(default)]
         wait: bool,
     },
+    /// Read the configuration again and change what differs.
+    Reload {
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Close every session and end.
     Stop,
 }
@@ -68,6 +75,18 @@ pub enum Answer {
     Events {
         /// Oldest first.
         events: Vec<Event>,
+    },
+    /// What was or would be changed.
+    Reloaded {
+        /// For `plait reload`.
+        report: Box<ReloadReport>,
+    },
+    /// Nothing is changed.
+    NotReloaded {
+        /// Whose fault it is.
+        blame: Blame,
+        /// What was expected, what came.
+        error: String,
     },
     /// It is not done.
     Refused {

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 use super::journal;
 use super::limits::STORES_MAX;
@@ -20,15 +21,22 @@ struct Write {
     bytes: SecretBytes,
 }
 
+/// What the writing thread is told.
+enum Job {
+    Write(Write),
+    /// Everything before it has been written.
+    Mark(oneshot::Sender<()>),
+}
+
 /// What the writing thread holds.
 struct Writer {
-    waiting: Receiver<Write>,
+    waiting: Receiver<Job>,
     report: Sender<(StoreId, bool)>,
 }
 
 /// Carries effects out. Files are written one after the other by one thread, in the order the engine asked for.
 pub(super) struct Effects {
-    writes: Sender<Write>,
+    writes: Sender<Job>,
     done: Receiver<(StoreId, bool)>,
     writer: Option<Writer>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -58,7 +66,8 @@ impl Effects {
         while let Some(output) = running.engine.poll_output() {
             match output {
                 Output::Transmit { to, bytes } => {
-                    if let Err(error) = running.udp.send(&bytes, to) {
+                    let sent = running.wires.sockets.first().map(|udp| udp.send(&bytes, to));
+                    if let Some(Err(error)) = sent {
                         tracing::debug!(to = %to.to, %error, "datagram not sent");
                     }
                 }
@@ -71,7 +80,7 @@ impl Effects {
                 Output::Publish(snapshot) => running.snapshot.store(snapshot),
                 Output::InnerMtu(bytes) => running.mtu.ask(bytes),
                 Output::Event(event) => {
-                    journal::event(&running.peer_names, &event);
+                    journal::event(running.peer_name(event.peer), &event);
                     running.events.tell(&event);
                     let now = running.now();
                     running.audit.tell(&running.engine, now, &event);
@@ -86,9 +95,18 @@ impl Effects {
             StateFile::Clock => StateKind::Clock,
             StateFile::Budget => StateKind::Budget,
         };
-        let name = running.peer_names.get(usize::from(peer.0)).cloned().unwrap_or_default();
-        if self.writes.try_send(Write { id, peer: name, kind, bytes }).is_err() {
+        let name = running.peer_name(peer).to_owned();
+        if self.writes.try_send(Job::Write(Write { id, peer: name, kind, bytes })).is_err() {
             self.failed.push_back(id);
+        }
+    }
+
+    /// Waits until every write asked for so far is done.
+    pub(super) async fn settle(&self) {
+        let (reached, mark) = oneshot::channel();
+        if self.thread.is_some() && self.writes.send(Job::Mark(reached)).await.is_ok() {
+            // A thread that has ended writes nothing more.
+            let _ = mark.await;
         }
     }
 
@@ -114,7 +132,15 @@ impl Effects {
 
 impl Writer {
     fn write_all(mut self, state: &StateDir) {
-        while let Some(Write { id, peer, kind, bytes }) = self.waiting.blocking_recv() {
+        while let Some(job) = self.waiting.blocking_recv() {
+            let Write { id, peer, kind, bytes } = match job {
+                Job::Write(write) => write,
+                Job::Mark(reached) => {
+                    // Who waited may have gone.
+                    let _ = reached.send(());
+                    continue;
+                }
+            };
             let written = state.write(&peer, kind, bytes.expose());
             if let Err(error) = &written {
                 tracing::error!(peer, file = %state.path(&peer, kind).display(), %error, "state not written");

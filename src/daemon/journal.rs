@@ -21,8 +21,7 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// One event of the engine, at the level of who has to act.
-pub(super) fn event(peers: &[String], event: &Event) {
-    let peer = peers.get(usize::from(event.peer.0)).map_or("?", String::as_str);
+pub(super) fn event(peer: &str, event: &Event) {
     match &event.what {
         EventKind::State { from, to } => {
             let (was, is) = (from.as_str(), to.as_str());

@@ -34,10 +34,14 @@ pub(super) struct Live {
 impl Live {
     /// Nothing seen yet; the page listens if the configuration says where.
     pub(super) fn start(listen: Option<SocketAddr>) -> Self {
-        // The shelf asks again only when it has its answer.
-        let (asking, asks) = channel(1);
-        let page = listen.map(|listen| tokio::spawn(keep_listening(listen, asking)));
+        let (asks, page) = door(listen);
         Self { history: History::default(), asks, page }
+    }
+
+    /// The page is there from now on, or nowhere.
+    pub(super) fn listen(&mut self, listen: Option<SocketAddr>) {
+        self.stop();
+        (self.asks, self.page) = door(listen);
     }
 
     /// The next question of the page; `None` at once if there is no page. May be dropped while it waits.
@@ -57,12 +61,12 @@ impl Live {
     pub(super) fn view(&self, running: &Running) -> LiveView {
         let now = running.now();
         let status = status(running, now);
-        let courses = running.engine.courses().zip(&status.peers).take(COURSES_MAX).enumerate();
+        let courses = running.engine.courses().zip(&status.peers).take(COURSES_MAX);
         let courses = courses
-            .map(|(at, (course, peer))| CourseReport {
+            .map(|(course, peer)| CourseReport {
                 peer: peer.name.clone(),
                 meaning: meaning(&peer.state).to_owned(),
-                traffic: self.history.traffic(at, now.at),
+                traffic: self.history.traffic(&peer.name, now.at),
                 ..of_course(course, now.at)
             })
             .collect();
@@ -139,6 +143,13 @@ fn measures(running: &Running) -> Measures {
             .map(|(_, _, figures)| SourceMeasures { requests: figures.requests, took: figures.took })
             .collect(),
     }
+}
+
+/// Where questions come out, and who hears them.
+fn door(listen: Option<SocketAddr>) -> (Receiver<Ask>, Option<JoinHandle<()>>) {
+    // The shelf asks again only when it has its answer.
+    let (asking, asks) = channel(1);
+    (asks, listen.map(|listen| tokio::spawn(keep_listening(listen, asking))))
 }
 
 /// A page that cannot listen is no reason for a tunnel to stand still: it is said once, and tried again.

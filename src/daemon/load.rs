@@ -21,6 +21,8 @@ pub struct Loaded {
     pub config: Config,
     /// Its file as the operator named it.
     pub file: PathBuf,
+    /// Its text.
+    pub text: String,
     /// This end.
     pub me: Identity,
     /// The other ends, in the order of the configuration.
@@ -86,17 +88,28 @@ pub fn interface_of(file: &Path) -> String {
 /// # Errors
 /// It cannot be read, others may write it, or it is invalid.
 pub fn read_config(file: &Path) -> Result<(Config, Vec<String>), LoadFailure> {
+    let (text, mut warnings) = read_text(file)?;
+    let config = parse(file, &text, &mut warnings)?;
+    Ok((config, warnings))
+}
+
+/// The text and what is remarkable about its file.
+fn read_text(file: &Path) -> Result<(String, Vec<String>), LoadFailure> {
     let bytes = keyfile::read_public(file, CONFIG_BYTES_MAX)
         .map_err(|error| LoadFailure { is_permission: error.is_permission(), text: error.to_string() })?;
-    let mut warnings = check_mode(file)?;
-    let shown = file.display().to_string();
+    let warnings = check_mode(file)?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        LoadFailure::invalid(format!("{shown}: expected UTF-8 text, byte {at} is none"))
+        LoadFailure::invalid(format!("{}: expected UTF-8 text, byte {at} is none", file.display()))
     })?;
-    let config = config::parse(&shown, &interface_of(file), &text).map_err(LoadFailure::invalid)?;
+    Ok((text, warnings))
+}
+
+fn parse(file: &Path, text: &str, warnings: &mut Vec<String>) -> Result<Config, LoadFailure> {
+    let shown = file.display().to_string();
+    let config = config::parse(&shown, &interface_of(file), text).map_err(LoadFailure::invalid)?;
     warnings.extend(config.warnings.iter().map(|warning| remark(&shown, warning)));
-    Ok((config, warnings))
+    Ok(config)
 }
 
 /// Reads the configuration and the keys it names. All faults of the files are shown at once.
@@ -104,7 +117,16 @@ pub fn read_config(file: &Path) -> Result<(Config, Vec<String>), LoadFailure> {
 /// # Errors
 /// As [`read_config`], or a key file is missing, open to others or wrong.
 pub fn load(file: &Path) -> Result<Loaded, LoadFailure> {
-    let (config, warnings) = read_config(file)?;
+    let (text, warnings) = read_text(file)?;
+    load_text(file, text, warnings)
+}
+
+/// The same for a text that takes the place of the file's.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_text(file: &Path, text: String, mut warnings: Vec<String>) -> Result<Loaded, LoadFailure> {
+    let config = parse(file, &text, &mut warnings)?;
     let mut faults = Faults::in_file(file);
     let at = |named: &FileRef| resolve(file, &named.path);
     let named = &config.interface.private_key_file;
@@ -124,7 +146,7 @@ pub fn load(file: &Path) -> Result<Loaded, LoadFailure> {
         (Some(me), Some(peers)) => {
             distinct(&config, &me, &peers, &mut faults);
             faults.none()?;
-            Ok(Loaded { config, file: file.to_owned(), me, peers, warnings })
+            Ok(Loaded { config, file: file.to_owned(), text, me, peers, warnings })
         }
         (Some(_) | None, _) => Err(faults.failure()),
     }

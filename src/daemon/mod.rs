@@ -1,7 +1,7 @@
 //! F9, what drives the engine: the control loop and the packet threads.
 //!
 //! `load` reads, `start` sets up, `run` is the loop; `effects` carries out what the engine wants, `fetch` asks the key
-//! sources, `pump` moves the packets, `journal` tells people at once, `events` later.
+//! sources, `pump` moves the packets, `journal` tells people at once, `events` later; `reload` changes what runs.
 
 mod audit;
 pub mod certificates;
@@ -15,6 +15,7 @@ pub mod load;
 mod mtu;
 mod pacing;
 pub mod pump;
+mod reload;
 mod report;
 pub mod run;
 pub mod setup;

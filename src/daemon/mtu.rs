@@ -10,23 +10,38 @@ use crate::io::system::plan::{InterfacePlan, Step};
 
 /// Sets the MTU, one change after the other. Of changes that come faster than the kernel takes them only the last is made.
 pub(super) struct InterfaceMtu {
-    wanted: watch::Sender<u16>,
+    wanted: watch::Sender<Wanted>,
     used: Arc<AtomicU16>,
+}
+
+/// What the MTU follows from.
+struct Wanted {
+    /// The longest packet that every peer takes.
+    bytes: u16,
+    plan: InterfacePlan,
 }
 
 impl InterfaceMtu {
     /// For the interface of that name and index, set up by `plan`. Needs a tokio runtime, in whose namespace it is.
     pub(super) fn of(name: String, index: u32, plan: InterfacePlan) -> Self {
         let planned = plan.mtu_for(u16::MAX);
-        let (wanted, asked) = watch::channel(planned);
+        let (wanted, asked) = watch::channel(Wanted { bytes: planned, plan });
         let used = Arc::new(AtomicU16::new(planned));
-        tokio::spawn(follow(name, index, plan, asked, Arc::clone(&used)));
+        tokio::spawn(follow(name, index, asked, Arc::clone(&used)));
         Self { wanted, used }
     }
 
     /// The longest packet that every peer takes has this many bytes.
     pub(super) fn ask(&self, bytes: u16) {
-        self.wanted.send_replace(bytes);
+        self.wanted.send_modify(|wanted| wanted.bytes = bytes);
+    }
+
+    /// The interface was set up anew; `is_set` says that its MTU was too.
+    pub(super) fn replan(&self, plan: InterfacePlan, is_set: bool) {
+        if is_set {
+            self.used.store(plan.mtu_for(u16::MAX), Ordering::Relaxed);
+        }
+        self.wanted.send_modify(|wanted| wanted.plan = plan);
     }
 
     /// Bytes, as last set.
@@ -36,9 +51,12 @@ impl InterfaceMtu {
 }
 
 /// Ends when nobody can ask any more.
-async fn follow(name: String, index: u32, plan: InterfacePlan, mut asked: watch::Receiver<u16>, used: Arc<AtomicU16>) {
+async fn follow(name: String, index: u32, mut asked: watch::Receiver<Wanted>, used: Arc<AtomicU16>) {
     while asked.changed().await.is_ok() {
-        let mtu = plan.mtu_for(*asked.borrow_and_update());
+        let mtu = {
+            let wanted = asked.borrow_and_update();
+            wanted.plan.mtu_for(wanted.bytes)
+        };
         if mtu == used.load(Ordering::Relaxed) {
             continue;
         }

@@ -16,6 +16,7 @@ const LOOK: Duration = Duration::from_secs(5);
 
 /// One peer.
 struct Paced {
+    id: PeerId,
     /// `None`: its interval is fixed.
     range: Option<RangeInclusive<Duration>>,
     need: u8,
@@ -33,8 +34,9 @@ pub(super) struct Pacing {
 
 impl Pacing {
     /// By the policies of the peers, in their order.
-    pub(super) fn new<'p>(policies: impl Iterator<Item = &'p Policy>) -> Self {
-        let paced = |policy: &Policy| Paced {
+    pub(super) fn new<'p>(policies: impl Iterator<Item = (PeerId, &'p Policy)>) -> Self {
+        let paced = |(id, policy): (PeerId, &Policy)| Paced {
+            id,
             range: policy.rekey_min.map(|shortest| shortest..=policy.rekey),
             need: policy.min_sources,
             told: None,
@@ -60,7 +62,8 @@ impl Pacing {
             let supply = Supply { stored: estimate.stored(figures.keys_used), bearable: estimate.bearable() };
             supplies.push((peer, supply));
         }
-        for (id, peer) in (0..).map(PeerId).zip(&mut self.peers) {
+        for peer in &mut self.peers {
+            let id = peer.id;
             let Some(range) = &peer.range else { continue };
             let own: Vec<Supply> = supplies.iter().filter(|(of, _)| *of == id).map(|(_, supply)| *supply).collect();
             let interval = interval(&own, peer.need, range);

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::fetch::Fetchers;
-use crate::config::Policy;
+use crate::config::{Config, Policy};
 use crate::control::report::{
     EpochReport, HandshakeReport, KeyIdReport, PeerReport, PolicyReport, SCHEMA, SourceReport, StatusReport,
     TransferReport, is_stale,
@@ -28,7 +28,7 @@ pub(super) struct PeerFacts {
     pub(super) policy: PolicyReport,
 }
 
-/// What does not change while the daemon runs.
+/// What changes only with the configuration.
 pub(super) struct Facts {
     /// Name of the interface.
     pub(super) interface: String,
@@ -44,6 +44,26 @@ pub(super) struct Facts {
     pub(super) policy: PolicyReport,
     /// In the order of the configuration.
     pub(super) peers: Vec<PeerFacts>,
+}
+
+/// The facts of a configuration; identity and offloads are those of `own`. `fingerprints` are the peers', in their order.
+pub(super) fn facts(config: &Config, own: &Facts, fingerprints: Vec<String>, listen: String) -> Facts {
+    let peers = config.peers.iter().zip(fingerprints);
+    Facts {
+        interface: own.interface.clone(),
+        fingerprint: own.fingerprint.clone(),
+        listen,
+        offload: own.offload,
+        suite: own.suite,
+        policy: policy(&config.policy),
+        peers: peers
+            .map(|(peer, fingerprint)| PeerFacts {
+                fingerprint,
+                allowed_ips: peer.allowed_ips.iter().map(ToString::to_string).collect(),
+                policy: policy(&peer.policy),
+            })
+            .collect(),
+    }
 }
 
 /// What of the interface may be another at any moment.
@@ -93,10 +113,11 @@ pub(super) fn status(
     fetchers: &Fetchers,
 ) -> StatusReport {
     let worst = peers.iter().map(|peer| peer.state).max().unwrap_or(State::Holding);
-    let names: Vec<String> = peers.iter().map(|peer| peer.name.clone()).collect();
-    let of_peer = |PeerId(at), id, figures| {
-        let not_used = peers.get(usize::from(at)).and_then(|peer| not_used(peer, id));
-        source(names.get(usize::from(at)).cloned().unwrap_or_default(), figures, not_used)
+    let by_id: BTreeMap<PeerId, &PeerStatus> = peers.iter().map(|peer| (peer.id, peer)).collect();
+    let of_peer = |id: PeerId, source_id, figures| {
+        let peer = by_id.get(&id);
+        let not_used = peer.and_then(|peer| not_used(peer, source_id));
+        source(peer.map(|peer| peer.name.clone()).unwrap_or_default(), figures, not_used)
     };
     let sources = fetchers.figures().map(|(peer, id, figures)| of_peer(peer, id, figures)).collect();
     StatusReport {

@@ -10,6 +10,7 @@ use super::effects::Effects;
 use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
 use super::live::Live;
 use super::pump::PumpNews;
+use super::reload::{Reloads, Wanted};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{journal, live};
@@ -50,7 +51,8 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         running.events.record(draft);
     }
     look_at_audit(&mut running);
-    let mut live = Live::start(running.status_listen);
+    let mut live = Live::start(running.config.status_listen);
+    let mut reloads = Reloads::new();
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
     let ended = loop {
@@ -72,17 +74,18 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
                 running.engine.handle_stored(running.now(), id, ok);
                 Course::GoOn
             }
-            Some(call) = calls.recv() => answer(&mut running, &mut waiters, &live, call),
+            Some(call) = calls.recv() => answer(&mut running, &mut waiters, &live, &mut reloads, call),
+            Some(read) = reloads.read() => {
+                reloads.finish(read, &mut running, &mut effects, &mut live).await;
+                Course::GoOn
+            }
             Some(ask) = live.asked() => {
                 // A page that has gone needs no answer.
                 drop(ask.send(live.view(&running)));
                 Course::GoOn
             }
             course = signals.next() => {
-                if course == Signalled::Rekey {
-                    running.engine.handle_command(running.now(), Command::Rekey(None));
-                }
-                if course == Signalled::Stop { Course::Stop } else { Course::GoOn }
+                signalled(&mut running, &mut reloads, course)
             }
             () = sleep(pause) => Course::GoOn,
         };
@@ -100,14 +103,21 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     };
     socket.abort();
     live.stop();
+    end(running, effects).await;
+    ended
+}
+
+/// An orderly end: every peer is told, and everything that was asked for is on the disk.
+async fn end(mut running: Running, effects: Effects) {
     journal::stopping();
     running.audit.close(&running.engine, running.now());
     running.engine.handle_command(running.now(), Command::Stop);
     effects.finish(&mut running).await;
     running.audit.stop();
     running.events.stop();
-    running.pumps.stop();
-    ended
+    if let Some(pumps) = running.pumps.take() {
+        pumps.stop();
+    }
 }
 
 /// Before effects are drained: what may not be done without an audit is not begun.
@@ -125,7 +135,16 @@ fn pause(running: &Running) -> Duration {
     due.since(now.at).clamp(SLEEP_MIN, SLEEP_MAX)
 }
 
-fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, call: Call) -> Course {
+fn signalled(running: &mut Running, reloads: &mut Reloads, signalled: Signalled) -> Course {
+    match signalled {
+        Signalled::Rekey => running.engine.handle_command(running.now(), Command::Rekey(None)),
+        Signalled::Reload => reloads.begin(running, Wanted::File(running.file.clone()), false, None),
+        Signalled::Stop => return Course::Stop,
+    }
+    Course::GoOn
+}
+
+fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &mut Reloads, call: Call) -> Course {
     let now = running.now();
     match call.request {
         Request::Status => {
@@ -152,6 +171,9 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, call: Call)
         Request::Events { since_seconds, after, last, wait } => {
             running.events.answer(Selection { since_seconds, after, last }, wait, call.answer);
         }
+        Request::Reload { dry_run } => {
+            reloads.begin(running, Wanted::File(running.file.clone()), dry_run, Some(call.answer));
+        }
         Request::Stop => {
             drop(call.answer.send(Answer::Done { text: "stopping".to_owned() }));
             return Course::Stop;
@@ -163,16 +185,17 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, call: Call)
 /// The peer of that name; none means all.
 fn which(running: &Running, name: Option<&str>) -> Result<Option<PeerId>, String> {
     let Some(name) = name else { return Ok(None) };
-    let at = running.peer_names.iter().position(|known| known == name);
-    let at = at.and_then(|at| u16::try_from(at).ok());
-    at.map(|at| Some(PeerId(at)))
-        .ok_or_else(|| format!("no peer {name:?} in this interface: there are {}", running.peer_names.join(", ")))
+    let found = running.peer_names.iter().find(|(_, known)| *known == name);
+    found.map(|(id, _)| Some(*id)).ok_or_else(|| {
+        let names: Vec<&str> = running.config.peers.iter().map(|peer| peer.name.as_str()).collect();
+        format!("no peer {name:?} in this interface: there are {}", names.join(", "))
+    })
 }
 
 /// What a signal asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Signalled {
-    Nothing,
+    Reload,
     Rekey,
     Stop,
 }
@@ -192,10 +215,7 @@ impl Signals {
             _ = self.term.recv() => Signalled::Stop,
             _ = self.int.recv() => Signalled::Stop,
             _ = self.usr1.recv() => Signalled::Rekey,
-            _ = self.hup.recv() => {
-                tracing::warn!("SIGHUP: this version does not reload; restart the daemon to use a changed configuration");
-                Signalled::Nothing
-            }
+            _ = self.hup.recv() => Signalled::Reload,
         }
     }
 }

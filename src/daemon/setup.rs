@@ -2,8 +2,8 @@
 
 use std::io;
 
-use super::load::Loaded;
-use crate::config::{self, CipherChoice};
+use super::load::{Loaded, PeerKeys};
+use crate::config::{self, CipherChoice, Config, Peer};
 use crate::crypto::aead::AeadBackend;
 use crate::crypto::entropy::Hedge;
 use crate::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
@@ -18,7 +18,7 @@ use crate::types::terms::FEATURE_AES_HARDWARE;
 
 /// A source with the peer that it keys.
 pub struct PeerSource {
-    /// Whose.
+    /// Whose, by the place in the configuration.
     pub peer: PeerId,
     /// Its number there.
     pub source: SourceId,
@@ -45,28 +45,31 @@ pub fn sources(loaded: &Loaded) -> Vec<PeerSource> {
 pub fn engine(loaded: Loaded, restored: Vec<Restored>) -> io::Result<EngineSetup> {
     let Loaded { config, me, peers: keys, .. } = loaded;
     let rng = Hedge::new(me.static_secret().duplicate(), Box::new(OsEntropy::open()?));
+    let peers = peers(&config, keys);
+    Ok(EngineSetup { me, peers, restored, rng: Box::new(rng), aead: AeadBackend::default() })
+}
+
+/// Each peer as the engine takes it, in the order of the configuration.
+pub fn peers(config: &Config, keys: Vec<PeerKeys>) -> Vec<PeerSetup> {
     let inner_mtu = config.interface.mtu.bytes();
     let aes_in_hardware = aes_in_hardware();
     let features = features(config.interface.offload, aes_in_hardware);
-    let peers = config.peers.into_iter().zip(keys);
-    let peers = peers
-        .map(|(peer, keys)| PeerSetup {
-            public: keys.public,
-            psk: keys.psk,
-            policy: policy(peer.policy),
-            sources: peer.sources.iter().map(|source| (source.id, source.name.clone())).collect(),
-            ciphers: ciphers(peer.cipher, aes_in_hardware),
-            features,
-            name: peer.name,
-            endpoint: peer.endpoint,
-            allowed_ips: peer.allowed_ips,
-            keepalive: peer.keepalive,
-            ratchet: peer.ratchet,
-            pin_endpoint: peer.pin_endpoint,
-            inner_mtu,
-        })
-        .collect();
-    Ok(EngineSetup { me, peers, restored, rng: Box::new(rng), aead: AeadBackend::default() })
+    let setup = |(peer, keys): (&Peer, PeerKeys)| PeerSetup {
+        public: keys.public,
+        psk: keys.psk,
+        policy: policy(peer.policy),
+        sources: peer.sources.iter().map(|source| (source.id, source.name.clone())).collect(),
+        ciphers: ciphers(peer.cipher, aes_in_hardware),
+        features,
+        name: peer.name.clone(),
+        endpoint: peer.endpoint,
+        allowed_ips: peer.allowed_ips.clone(),
+        keepalive: peer.keepalive,
+        ratchet: peer.ratchet,
+        pin_endpoint: peer.pin_endpoint,
+        inner_mtu,
+    };
+    config.peers.iter().zip(keys).map(setup).collect()
 }
 
 fn policy(policy: config::Policy) -> PolicySetup {
@@ -103,23 +106,21 @@ fn aes_in_hardware() -> bool {
     false
 }
 
-/// What each peer kept. A file that is there and cannot be read counts as damaged, never as absent: an absent ratchet
-/// opens what `require` closes (PROTOCOL 2.7).
+/// What each peer kept.
 pub fn restore(dir: &StateDir, loaded: &Loaded) -> Vec<Restored> {
-    let read = |peer: &str, kind: StateKind| {
+    loaded.config.peers.iter().map(|peer| restore_peer(dir, &peer.name)).collect()
+}
+
+/// What one peer kept. A file that is there and cannot be read counts as damaged, never as absent: an absent ratchet
+/// opens what `require` closes (PROTOCOL 2.7).
+pub fn restore_peer(dir: &StateDir, peer: &str) -> Restored {
+    let read = |kind: StateKind| {
         dir.read(peer, kind).unwrap_or_else(|error| {
             tracing::warn!(peer, file = %dir.path(peer, kind).display(), %error, "state cannot be read: taken as damaged");
             Some(SecretBytes::new(Vec::new()))
         })
     };
-    let peers = loaded.config.peers.iter();
-    peers
-        .map(|peer| Restored {
-            ratchet: read(&peer.name, StateKind::Ratchet),
-            clock: read(&peer.name, StateKind::Clock),
-            budget: read(&peer.name, StateKind::Budget),
-        })
-        .collect()
+    Restored { ratchet: read(StateKind::Ratchet), clock: read(StateKind::Clock), budget: read(StateKind::Budget) }
 }
 
 #[cfg(test)]

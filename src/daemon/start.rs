@@ -1,8 +1,8 @@
 //! From a configuration file to a running tunnel, in an order in which every failure leaves nothing behind.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -14,9 +14,9 @@ use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
 use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
-use super::report::{Facts, PeerFacts, policy};
+use super::report::{Facts, facts, policy};
 use super::{certificates, setup};
-use crate::config::Peer;
+use crate::config::{Config, Peer};
 use crate::crypto::self_test;
 use crate::dataplane::snapshot::Snapshot;
 use crate::engine::Engine;
@@ -28,9 +28,10 @@ use crate::io::self_test as offload_test;
 use crate::io::state::StateDir;
 use crate::io::system::netlink::take_steps;
 use crate::io::system::plan::InterfacePlan;
-use crate::io::tun;
+use crate::io::tun::{self, TunQueue};
 use crate::io::udp::{DatagramSocket, UdpSocket};
 use crate::keys::request::KeyDelivery;
+use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet, Offloads};
 
 /// Why the daemon did not start or did not go on.
@@ -79,19 +80,41 @@ pub struct Running {
     pub(super) audit: Audit,
     pub(super) pacing: Pacing,
     pub(super) facts: Facts,
-    pub(super) peer_names: Vec<String>,
+    /// What is in use, its file and its text.
+    pub(super) config: Config,
+    pub(super) file: PathBuf,
+    pub(super) text: String,
+    pub(super) plan: InterfacePlan,
+    pub(super) peer_names: BTreeMap<PeerId, String>,
     pub(super) clock: Clock,
     pub(super) snapshot: Arc<ArcSwap<Snapshot>>,
-    pub(super) udp: Arc<UdpSocket>,
+    pub(super) wires: Wires,
     pub(super) mtu: InterfaceMtu,
     pub(super) offloads: Arc<Offloads>,
-    pub(super) pumps: Pumps,
+    pub(super) pumps: Option<Pumps>,
     pub(super) outlet: PumpOutlet,
     pub(super) fetchers: Fetchers,
-    pub(super) status_listen: Option<SocketAddr>,
     pub(super) delivered: tokio::sync::mpsc::Receiver<KeyDelivery>,
     pub(super) state: StateDir,
     pub(super) _locks: [Lock; 2],
+}
+
+/// The interface and the sockets, which the packet threads share with the control side.
+pub(super) struct Wires {
+    /// Name of the interface.
+    pub(super) name: String,
+    /// The kernel's number of it.
+    pub(super) index: u32,
+    queues: Vec<Arc<dyn TunQueue>>,
+    /// As many as queues. What belongs to no lane comes to the first, and leaves by it.
+    pub(super) sockets: Vec<Arc<UdpSocket>>,
+}
+
+impl Wires {
+    fn pairs(&self) -> Vec<PumpPair> {
+        let pairs = self.queues.iter().zip(&self.sockets);
+        pairs.map(|(tun, udp)| PumpPair { tun: Arc::clone(tun), udp: Arc::<UdpSocket>::clone(udp) }).collect()
+    }
 }
 
 /// Loads, checks and sets up. Needs a tokio runtime.
@@ -116,24 +139,24 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         .map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
     let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
     receive_as(loaded.config.interface.offload, &sockets);
-    // What belongs to no lane comes to the first, and leaves by it.
-    let udp = sockets.first().map(Arc::clone).ok_or_else(|| RunFailure::other("queues: none"))?;
-    let (tun, mtu) = interface(&loaded).await?;
+    let (tun, plan, mtu) = interface(&loaded).await?;
     let offloads = Arc::new(Offloads::new(usable(loaded.config.interface.offload, &tun)));
     receive_as(offloads.set(), &sockets);
-    let facts = facts(&loaded, &udp);
-    let events = Events::new(clock, names(&loaded));
-    let pacing = Pacing::new(loaded.config.peers.iter().map(|peer| &peer.policy));
-    let audit = Audit::new(loaded.config.interface.audit, clock, loaded.me.suite(), loaded.config.peers.len());
-    let peer_names = loaded.config.peers.iter().map(|peer| peer.name.clone()).collect();
-    let status_listen = loaded.config.status_listen;
+    let facts = first_facts(&loaded, &sockets);
+    let config = loaded.config.clone();
+    let numbered = || (0..).map(PeerId);
+    let events = Events::new(clock, numbered().zip(names(&config)));
+    let pacing = Pacing::new(numbered().zip(config.peers.iter().map(|peer| &peer.policy)));
+    let audit = Audit::new(config.interface.audit, clock, loaded.me.suite());
+    let peer_names = numbered().zip(config.peers.iter().map(|peer| peer.name.clone())).collect();
+    let (file, text) = (std::path::absolute(file).unwrap_or_else(|_| file.to_owned()), loaded.text.clone());
     let restored = setup::restore(&state, &loaded);
     let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
     let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let pairs = tun.queues.into_iter().zip(sockets).map(|(tun, udp)| PumpPair { tun, udp }).collect();
-    let read_clock = Arc::new(move || clock.now());
-    let (pumps, outlet) = Pumps::start(pairs, Arc::clone(&snapshot), read_clock, &offloads)
-        .map_err(|error| RunFailure::io("packet threads", &error))?;
+    let wires = Wires { name: tun.name, index: tun.index, queues: tun.queues, sockets };
+    let (pumps, outlet) =
+        start_pumps(&wires, &snapshot, clock, &offloads).map_err(|error| RunFailure::io("packet threads", &error))?;
+    let pumps = Some(pumps);
     let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
     let running = Running {
         engine,
@@ -141,16 +164,19 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         audit,
         pacing,
         facts,
+        config,
+        file,
+        text,
+        plan,
         peer_names,
         clock,
         snapshot,
-        udp,
+        wires,
         mtu,
         offloads,
         pumps,
         outlet,
         fetchers,
-        status_listen,
         delivered,
         state,
         _locks: locks,
@@ -163,6 +189,27 @@ impl Running {
     pub(super) fn now(&self) -> Now {
         Now { at: self.clock.now(), unix: self.clock.unix() }
     }
+
+    /// The name of a peer.
+    pub(super) fn peer_name(&self, id: PeerId) -> &str {
+        self.peer_names.get(&id).map_or("?", String::as_str)
+    }
+
+    /// Starts the packet threads anew, on the sockets of this moment.
+    pub(super) fn start_pumps(&mut self) -> io::Result<()> {
+        let (pumps, outlet) = start_pumps(&self.wires, &self.snapshot, self.clock, &self.offloads)?;
+        (self.pumps, self.outlet) = (Some(pumps), outlet);
+        Ok(())
+    }
+}
+
+fn start_pumps(
+    wires: &Wires,
+    snapshot: &Arc<ArcSwap<Snapshot>>,
+    clock: Clock,
+    offloads: &Arc<Offloads>,
+) -> io::Result<(Pumps, PumpOutlet)> {
+    Pumps::start(wires.pairs(), Arc::clone(snapshot), Arc::new(move || clock.now()), offloads)
 }
 
 /// One daemon a name, and one a state folder: two would use one ratchet.
@@ -181,7 +228,7 @@ fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Loc
 }
 
 /// TUN interface, addresses, MTU and routes: all of it vanishes with the descriptor.
-async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailure> {
+async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfacePlan, InterfaceMtu), RunFailure> {
     let plan = plan(loaded)?;
     let interface = &loaded.config.interface;
     let tun = tun::open(&interface.name, interface.backend, interface.offload, interface.queues).map_err(|error| {
@@ -194,8 +241,8 @@ async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfaceMtu), RunFailu
     })?;
     let steps = plan.steps_from(&InterfacePlan::default());
     take_steps(&tun.name, tun.index, &steps).await.map_err(|error| RunFailure::other(error.to_string()))?;
-    let mtu = InterfaceMtu::of(tun.name.clone(), tun.index, plan);
-    Ok((tun, mtu))
+    let mtu = InterfaceMtu::of(tun.name.clone(), tun.index, plan.clone());
+    Ok((tun, plan, mtu))
 }
 
 /// Of what is wanted, what this kernel has and can do; one log line for each that it cannot.
@@ -211,7 +258,7 @@ fn usable(wanted: OffloadSet, tun: &tun::Tun) -> OffloadSet {
 }
 
 /// Has the sockets give every datagram alone if trains are not to be used.
-fn receive_as(offload: OffloadSet, sockets: &[Arc<UdpSocket>]) {
+pub(super) fn receive_as(offload: OffloadSet, sockets: &[Arc<UdpSocket>]) {
     if !offload.has(Offload::Gro) {
         for socket in sockets {
             // A kernel without the option gives no trains either.
@@ -231,28 +278,24 @@ pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
         .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
 }
 
-fn names(loaded: &Loaded) -> Vec<PeerNames> {
+/// Names of the peers and their sources, in the order of the configuration.
+pub(super) fn names(config: &Config) -> impl Iterator<Item = PeerNames> {
     let sources = |peer: &Peer| peer.sources.iter().map(|source| (source.id, source.name.clone())).collect();
-    let peers = loaded.config.peers.iter();
-    peers.map(|peer| PeerNames { name: peer.name.clone(), sources: sources(peer) }).collect()
+    config.peers.iter().map(move |peer| PeerNames { name: peer.name.clone(), sources: sources(peer) })
 }
 
-fn facts(loaded: &Loaded, udp: &UdpSocket) -> Facts {
+fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>]) -> Facts {
     let interface = &loaded.config.interface;
-    let peers = loaded.config.peers.iter().zip(&loaded.peers);
-    Facts {
+    let own = Facts {
         interface: interface.name.clone(),
         fingerprint: loaded.me.fp().to_string(),
-        listen: udp.local_address().unwrap_or(interface.listen).to_string(),
+        listen: String::new(),
         offload: interface.offload,
         suite: loaded.me.suite(),
         policy: policy(&loaded.config.policy),
-        peers: peers
-            .map(|(peer, keys)| PeerFacts {
-                fingerprint: keys.public.fp().to_string(),
-                allowed_ips: peer.allowed_ips.iter().map(ToString::to_string).collect(),
-                policy: policy(&peer.policy),
-            })
-            .collect(),
-    }
+        peers: Vec::new(),
+    };
+    let listen = sockets.first().and_then(|socket| socket.local_address().ok()).unwrap_or(interface.listen);
+    let fingerprints = loaded.peers.iter().map(|keys| keys.public.fp().to_string()).collect();
+    facts(&loaded.config, &own, fingerprints, listen.to_string())
 }

@@ -1,5 +1,7 @@
 //! Callers of `rekey --wait`: answered when every peer asked has another epoch than before, or when time is up.
 
+use std::collections::BTreeMap;
+
 use tokio::sync::oneshot::Sender;
 use tokio::time::Instant;
 
@@ -9,7 +11,7 @@ use crate::control::request::Answer;
 use crate::types::id::PeerId;
 
 /// Each peer asked, with the number of confirmed epochs it had.
-type Before = Vec<(usize, u64)>;
+type Before = Vec<(PeerId, u64)>;
 
 struct Waiter {
     before: Before,
@@ -24,8 +26,7 @@ pub(super) struct Waiters(Vec<Waiter>);
 impl Waiters {
     /// The confirmed epochs of the peers asked, at this moment.
     pub(super) fn epochs(&self, running: &Running, which: Option<PeerId>) -> Before {
-        let asked = |at: usize| which.is_none_or(|peer| usize::from(peer.0) == at);
-        confirmed(running).into_iter().enumerate().filter(|(at, _)| asked(*at)).collect()
+        confirmed(running).into_iter().filter(|(peer, _)| which.is_none_or(|asked| asked == *peer)).collect()
     }
 
     /// One more caller; turned away if there are too many.
@@ -44,7 +45,8 @@ impl Waiters {
             return;
         }
         let (now, epochs) = (Instant::now(), confirmed(running));
-        let is_new = |(at, before): &(usize, u64)| epochs.get(*at).is_some_and(|epoch| epoch > before);
+        // A peer that has gone keeps nobody waiting.
+        let is_new = |(peer, before): &(PeerId, u64)| epochs.get(peer).is_none_or(|epoch| epoch > before);
         for waiter in self.0.extract_if(.., |waiter| waiter.before.iter().all(is_new) || waiter.until <= now) {
             let answer = if waiter.before.iter().all(is_new) {
                 Answer::Done { text: "new keys are in use".to_owned() }
@@ -58,7 +60,7 @@ impl Waiters {
     }
 }
 
-fn confirmed(running: &Running) -> Vec<u64> {
+fn confirmed(running: &Running) -> BTreeMap<PeerId, u64> {
     let status = running.engine.status(running.now());
-    status.iter().map(|peer| peer.handshakes.full + peer.handshakes.fast).collect()
+    status.iter().map(|peer| (peer.id, peer.handshakes.full + peer.handshakes.fast)).collect()
 }

@@ -52,6 +52,8 @@ pub(super) struct ChainDates {
     pub(super) last_qkd: Option<Instant>,
     /// Whether the other end has shown that it has the keys of any epoch of it.
     pub(super) confirmed: bool,
+    /// Agreed under a policy that has become stricter since: HOLDOVER does not put its end off.
+    pub(super) condemned: bool,
 }
 
 /// Secrets on a chain besides X25519, ML-KEM and QKD.

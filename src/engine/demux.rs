@@ -17,6 +17,7 @@ use crate::types::id::PeerId;
 use crate::types::terms::Role;
 use crate::wire::control::Control;
 use crate::wire::handshake::{HandshakeDatagram, MessageType};
+use crate::wire::ip::InnerPacket;
 
 impl Engine {
     pub(super) fn on_pump(&mut self, now: Now, event: PumpEvent) {
@@ -46,6 +47,11 @@ impl Engine {
                 self.with_peer(tag.peer, |peer, desk| peer.on_empty(now, tag, desk));
             }
             PumpEvent::NoEpoch { peer, packet } => {
+                // Between the look of the packet thread and this one the prefix may have become another's.
+                let to = InnerPacket::parse(&packet).ok().and_then(|inner| self.routes.owner(inner.destination()));
+                if to != Some(peer) {
+                    return;
+                }
                 self.with_peer(peer, |peer, desk| peer.stage(now, packet, desk));
             }
         }

@@ -61,6 +61,7 @@ impl Peer {
             ends_at: (!holding_over).then(|| now.at + self.setup.policy.full + REJECT_AFTER_FULL),
             last_qkd: (!facts.mixed.is_empty()).then_some(now.at),
             confirmed: false,
+            condemned: false,
         };
         let rs_id = self.uses_ratchet().then_some(session.rs.id);
         let keys = EpochKeys {
@@ -265,6 +266,10 @@ impl Peer {
 
     pub(super) fn expire_epochs(&mut self, now: Now, desk: &mut Desk) {
         let has_ended = |chain: &mut Chain| chain.dates.ends_at.is_some_and(|end| end <= now.at);
+        if self.keys.chains.iter().any(|chain| chain.dates.condemned) {
+            // The other end does not know of this end; it would go on to seal.
+            self.seal_close_under_condemned(now);
+        }
         let ended: Vec<u32> = self.keys.chains.extract_if(.., has_ended).map(|chain| chain.session).collect();
         let mut gone = self.keys.ring.expire(now.at);
         gone.extend(self.keys.ring.take_if(|epoch| ended.contains(&epoch.tag.session)));

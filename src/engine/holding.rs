@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::chain::EpochFacts;
+use super::chain::{Chain, EpochFacts};
 use super::course::StateMark;
 use super::desk::Desk;
 use super::output::{Alarm, EventKind, Now, State, StateFile};
@@ -56,7 +56,8 @@ impl Peer {
             self.keys.clock.tighten(now.at, left);
         }
         if agreed.policy == QkdPolicy::Required {
-            for chain in &mut self.keys.chains {
+            let holds = |chain: &&mut Chain| chain.agreed.policy == QkdPolicy::Required && !chain.dates.condemned;
+            for chain in self.keys.chains.iter_mut().filter(holds) {
                 chain.dates.ends_at = None;
             }
         }
@@ -136,6 +137,17 @@ impl Peer {
             if let Ok(bytes) = seal_record(&epoch.seal, CONTROL_LANE, RecordKind::Control, &[control::CLOSE]) {
                 self.link.leaving.push_back((now.at + CLOSE_INTERVAL * copy, to, bytes));
             }
+        }
+    }
+
+    /// Tells the other end if what seals belongs to a session whose end has come by a stricter policy.
+    pub(super) fn seal_close_under_condemned(&mut self, now: Now) {
+        let Some(session) = self.keys.ring.sealing().map(|epoch| epoch.tag.session) else { return };
+        let ends = |chain: &Chain| {
+            chain.session == session && chain.dates.condemned && chain.dates.ends_at.is_some_and(|end| end <= now.at)
+        };
+        if self.keys.chains.iter().any(ends) {
+            self.seal_close(now);
         }
     }
 

@@ -30,10 +30,10 @@ use crate::types::time::Instant;
 pub struct Engine {
     pub(super) desk: Desk,
     pub(super) peers: Peers,
-    routes: Arc<Routes>,
+    pub(super) routes: Arc<Routes>,
     unclaimed: Arc<Unclaimed>,
     /// Bytes of the longest packet that every peer takes, as last told.
-    inner_mtu: Option<u16>,
+    pub(super) inner_mtu: Option<u16>,
     pub(super) door: Door,
 }
 
@@ -43,17 +43,13 @@ impl Engine {
         let EngineSetup { me, peers, restored, rng, aead } = setup;
         let mut desk = Desk::new(me, rng, aead);
         let door = Door::new(now, &mut desk);
-        let prefixes = |(at, peer): (usize, &PeerSetup)| {
-            let id = PeerId(at as u16);
-            peer.allowed_ips.iter().map(move |prefix| (*prefix, id)).collect::<Vec<_>>()
-        };
-        let routes = Arc::new(Routes::new(peers.iter().enumerate().flat_map(prefixes)));
+        let routes = Arc::new(routes((0..).map(PeerId).zip(&peers)));
         let inner_mtu = peers.iter().map(|peer| peer.inner_mtu).min();
         let mut restored = restored.into_iter();
         let peers = peers
             .into_iter()
-            .enumerate()
-            .map(|(at, peer)| new_peer(PeerId(at as u16), peer, restored.next().unwrap_or_default(), now, &mut desk))
+            .zip((0..).map(PeerId))
+            .map(|(peer, id)| new_peer(id, peer, restored.next().unwrap_or_default(), now, &mut desk))
             .collect();
         let peers = Peers::new(peers);
         let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), inner_mtu, door };
@@ -180,7 +176,7 @@ impl Engine {
 
     /// Before anything else is looked at: what has ended, ends. A timer that comes late, after a suspend or behind a
     /// queue of packets, must not let anything through.
-    fn fail_closed(&mut self, now: Now) {
+    pub(super) fn fail_closed(&mut self, now: Now) {
         self.door.tick(now, &mut self.desk);
         for peer in self.peers.touch_due(now.at) {
             peer.fail_closed(now, &mut self.desk);
@@ -188,15 +184,15 @@ impl Engine {
     }
 
     /// Stops what may not go on, tells of changed states and publishes what changed.
-    fn finish(&mut self, now: Now) {
+    pub(super) fn finish(&mut self, now: Now) {
         let desk = &mut self.desk;
         self.peers.settle(now.at, |peer| {
             peer.block_if_run_out(now, desk);
             peer.tell_state(now, desk);
         });
         if std::mem::take(&mut self.desk.changed) {
-            let snapshot = super::publish::snapshot(self.peers.as_slice(), &self.routes, &self.unclaimed, now.at);
-            let inner_mtu = snapshot.peers.iter().map(|peer| peer.inner_mtu).min();
+            let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
+            let inner_mtu = self.peers.as_slice().iter().map(super::publish::inner_mtu).min();
             self.desk.publish(Arc::new(snapshot));
             if let Some(bytes) = inner_mtu.filter(|_| self.inner_mtu != inner_mtu) {
                 self.inner_mtu = inner_mtu;
@@ -206,7 +202,12 @@ impl Engine {
     }
 }
 
-fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &mut Desk) -> Peer {
+/// Which peer owns which inner addresses.
+pub(super) fn routes<'p>(peers: impl Iterator<Item = (PeerId, &'p PeerSetup)>) -> Routes {
+    Routes::new(peers.flat_map(|(id, peer)| peer.allowed_ips.iter().map(move |prefix| (*prefix, id))))
+}
+
+pub(super) fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: Now, desk: &mut Desk) -> Peer {
     let file = |bytes: &Option<crate::types::secret::SecretBytes>| bytes.as_ref().map(|bytes| bytes.expose().to_vec());
     let fit = FitTests::new(Secret::filled(|key| desk.rng.secret("fit", key)));
     let budget = RequestBudget::from_file(file(&restored.budget).as_deref(), setup.policy.rekey, now.at);

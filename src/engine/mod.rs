@@ -10,8 +10,10 @@
 //! After every `handle_*`: drain `poll_output`, then arm one timer for `poll_timeout`.
 
 mod answer;
+pub mod arrange;
 mod attempt;
 mod chain;
+mod change;
 pub mod course;
 mod demux;
 mod desk;

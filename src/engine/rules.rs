@@ -1,5 +1,7 @@
 //! The rules that keys and requests of one peer pass through: seen table, fitness, budget, probe times (PROTOCOL 2.5, 2.8a).
 
+use std::time::Duration;
+
 use super::desk::Desk;
 use super::output::StateFile;
 use crate::keys::budget::RequestBudget;
@@ -31,6 +33,11 @@ impl KeyRules {
             desk.store(peer, StateFile::Budget, self.budget.to_bytes());
         }
         taken
+    }
+
+    /// Fast rekeys come at this interval from now on.
+    pub(super) fn pace(&mut self, t_fast: Duration) {
+        self.budget.pace(t_fast);
     }
 
     /// When the next token comes.

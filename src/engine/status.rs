@@ -6,13 +6,15 @@ use std::time::Duration;
 use super::output::{Now, State};
 use super::peer::Peer;
 use crate::dataplane::traffic::Traffic;
-use crate::types::id::{KeyId, SourceId};
+use crate::types::id::{KeyId, PeerId, SourceId};
 use crate::types::policy::{Cipher, QkdPolicy, Reason};
 use crate::types::time::UnixTime;
 
 /// One peer.
 #[derive(Clone, Debug)]
 pub struct PeerStatus {
+    /// Its number.
+    pub id: PeerId,
     /// Its configured name.
     pub name: String,
     /// The word.
@@ -120,6 +122,7 @@ impl Peer {
         let failed = self.keys.rules.probes.failed_sources();
         let reason = |source| self.keys.rules.probes.reason(source).map(|reason| (source, reason));
         PeerStatus {
+            id: self.id,
             name: self.setup.name.clone(),
             state: self.state(now.at),
             endpoint: self.link.endpoint.or_else(|| self.configured()).map(|endpoint| endpoint.to),

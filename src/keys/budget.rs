@@ -33,9 +33,12 @@ impl RequestBudget {
     }
 
     fn with_tokens(t_fast: Duration, tokens: u8, now: Instant) -> Self {
-        // A nanosecond at least: a zero interval would be a division by zero and no limit.
-        let interval = BUDGET_INTERVAL_MAX.min(t_fast / 2).max(Duration::from_nanos(1));
-        Self { interval, tokens, growing_since: now }
+        Self { interval: interval(t_fast), tokens, growing_since: now }
+    }
+
+    /// From now on the rekey interval is this one; tokens that are there stay.
+    pub fn pace(&mut self, t_fast: Duration) {
+        self.interval = interval(t_fast);
     }
 
     /// Takes a token; `false` if there is none, and then the request waits until [`next`](Self::next).
@@ -73,6 +76,11 @@ impl RequestBudget {
         self.tokens += grown;
         self.growing_since = if grown == room { now } else { self.growing_since + self.interval * u32::from(grown) };
     }
+}
+
+/// A nanosecond at least: a zero interval would be a division by zero and no limit.
+fn interval(t_fast: Duration) -> Duration {
+    BUDGET_INTERVAL_MAX.min(t_fast / 2).max(Duration::from_nanos(1))
 }
 
 #[cfg(test)]

@@ -91,6 +91,12 @@ pub const CONFIG_ERRORS_MAX: usize = 50;
 pub const CONFIG_NAME_CHARS_MAX: usize = 64;
 /// Peers of one interface: what a hub of a national network needs, and their state fits 256 MiB.
 pub const PEERS_MAX: usize = 16_384;
+/// Numbers of peers: what 16 bits count.
+pub const PEER_NUMBERS_MAX: usize = 65_536;
+/// How long the number of a peer that went is nobody's: what packet threads and key sources still say of it has come by then.
+pub const PEER_NUMBER_REST: Duration = Duration::from_secs(60);
+/// How long a session goes on whose policy has become stricter (PROTOCOL 2.8a).
+pub const POLICY_TURN: Duration = Duration::from_secs(30);
 /// Characters of an interface name: `IFNAMSIZ` less the terminating zero (netdevice(7)).
 pub const INTERFACE_NAME_CHARS_MAX: usize = 15;
 /// Bytes of the smallest inner packet limit: every IPv4 host takes 576 (RFC 791).

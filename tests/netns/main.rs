@@ -52,6 +52,7 @@ mod queues;
 mod ratchet;
 mod records;
 mod rekeys;
+mod reload;
 mod restarts;
 mod roaming;
 mod sources;

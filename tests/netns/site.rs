@@ -52,13 +52,27 @@ impl Site {
     /// Writes the configuration and starts the daemon, but waits for nothing.
     pub(crate) fn launch(&mut self) {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
-        let file = self.file("toml");
-        std::fs::write(&file, self.config.render()).unwrap();
-        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let file = self.write();
         let mut command: Command = plait(&self.dir);
         command.arg("up").arg(&file);
         let log = self.file("log");
         self.daemon = Some(self.net.inside(self.name, || Process::start(self.name, command, log)));
+    }
+
+    /// Writes the configuration.
+    pub(crate) fn write(&self) -> PathBuf {
+        let file = self.file("toml");
+        std::fs::write(&file, self.config.render()).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+        file
+    }
+
+    /// Writes the configuration and has the daemon take it; gives what `plait reload --json` said.
+    pub(crate) fn reload(&self) -> Value {
+        self.write();
+        let output = self.run(&["reload", self.name, "--json"]);
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Starts the daemon and waits until its control socket answers.

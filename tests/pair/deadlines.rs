@@ -100,6 +100,7 @@ fn a_late_timer_seals_no_packet_past_the_deadline() {
     let mut packet = vec![0u8; 40];
     packet[0] = 0x45;
     packet[3] = 40;
+    packet[16..20].copy_from_slice(&[10, 99, 1, 1]);
     world.tell_engine(0, vec![PumpEvent::NoEpoch { peer: PeerId(0), packet }, PumpEvent::OldEpoch { tag }]);
     assert!(world.seen[before..].iter().all(|(_, bytes)| bytes[0] != DATA), "sealed after the deadline");
     assert_eq!(world.state(0), Some(State::Blocked));

@@ -15,12 +15,13 @@ use plait::dataplane::report::PumpEvent;
 use plait::dataplane::single::{open_one, seal_one};
 use plait::dataplane::snapshot::{Endpoint, Snapshot};
 use plait::engine::Engine;
+use plait::engine::arrange::Arranged;
 use plait::engine::output::{Command, Event, EventKind, Now, Output, State, StateFile};
 use plait::engine::setup::{EngineSetup, PeerSetup, Restored};
 use plait::engine::status::PeerStatus;
 use plait::identity::Identity;
 use plait::keys::request::{KeyDelivery, KeyRequest, KeyRequestKind};
-use plait::types::id::SourceId;
+use plait::types::id::{PeerId, SourceId};
 use plait::types::offload::OffloadSet;
 use plait::types::policy::Suite;
 use plait::types::random::Entropy;
@@ -174,14 +175,14 @@ impl World {
         Now { at: Instant::ZERO + self.now, unix: UnixTime(1_800_000_000 + self.now.as_secs()) }
     }
 
-    /// Starts, or starts again with what is on its disk.
-    pub(crate) fn start(&mut self, side: Side) {
+    /// How an end sees the other.
+    pub(crate) fn setup(&self, side: Side) -> PeerSetup {
         let node = &self.nodes[side];
         let other = &self.nodes[1 - side];
         let peer = identity(ordered(1 - side));
         let endpoint = node.config.knows_endpoint.then_some(other.address);
         let prefix = format!("10.99.{}.0/24", 1 - side).parse().unwrap();
-        let setup = PeerSetup {
+        PeerSetup {
             name: format!("site{}", 1 - side),
             public: plait::identity::PublicIdentity::new(
                 default_backend(),
@@ -201,7 +202,12 @@ impl World {
             ratchet: node.config.ratchet,
             pin_endpoint: node.config.pin_endpoint,
             inner_mtu: node.config.inner_mtu,
-        };
+        }
+    }
+
+    /// Starts, or starts again with what is on its disk.
+    pub(crate) fn start(&mut self, side: Side) {
+        let (node, setup) = (&self.nodes[side], self.setup(side));
         let file = |file| node.files.get(&file).map(|bytes: &Vec<u8>| SecretBytes::new(bytes.clone()));
         let restored = Restored {
             ratchet: file(StateFile::Ratchet),
@@ -291,6 +297,14 @@ impl World {
     /// An inner packet, numbered, from one end to the other, after a while.
     pub(crate) fn send_later(&mut self, after: Duration, side: Side, number: u32) {
         self.push(after, Happening::Packet { side, number });
+    }
+
+    /// A running end is configured otherwise; gives the numbers of its peers.
+    pub(crate) fn arrange(&mut self, side: Side, peers: Vec<Arranged>) -> Vec<PeerId> {
+        let now = self.clock();
+        let ids = self.nodes[side].engine.as_mut().and_then(|engine| engine.arrange(now, peers)).unwrap();
+        self.drain(side);
+        ids
     }
 
     /// An operator's command at one end.

@@ -72,12 +72,10 @@ fn which(name: Option<&str>, run_dir: &Path) -> Result<String, Failure> {
 }
 
 fn live(name: &str, run_dir: &Path) -> Result<LiveReport, Failure> {
-    match ask(name, run_dir, &Request::Live, ANSWER_DEADLINE)? {
-        Answer::Live { live } => Ok(*live),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Refused { .. } | Answer::Status { .. } => {
-            Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than its figures")))
-        }
+    if let Answer::Live { live } = ask(name, run_dir, &Request::Live, ANSWER_DEADLINE)? {
+        return Ok(*live);
     }
+    Err(Failure::new(Exit::Unreachable, format!("the daemon of {name} gave another answer than its figures")))
 }
 
 fn go_on(

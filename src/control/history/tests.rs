@@ -22,7 +22,7 @@ fn there_is_no_rate_before_two_looks() {
     assert!(history.is_due(at(0)));
     history.look(at(0), &report(1000, 50, 0));
     assert!(!history.is_due(at(4)) && history.is_due(at(5)));
-    assert!(history.traffic(0, at(1)).is_empty() && history.traffic(9, at(1)).is_empty());
+    assert!(history.traffic("dc-east", at(1)).is_empty() && history.traffic("nobody", at(1)).is_empty());
     let stock = history.stock(0, &report(1000, 50, 0), at(1)).unwrap();
     assert_eq!((stock.stored, stock.change_per_minute, stock.lasts_seconds), (vec![(1.0, 50)], None, None));
 }
@@ -34,7 +34,7 @@ fn rates_are_those_between_looks_however_far_apart() {
         history.look(at(second), &report(bytes, 50, 0));
     }
     let expected = [(25.0, 1000.0, 0.0), (5.0, 0.0, 0.0), (0.0, 10.0, 0.0)];
-    assert_eq!(history.traffic(0, at(30)), expected);
+    assert_eq!(history.traffic("dc-east", at(30)), expected);
 }
 
 #[test]
@@ -75,9 +75,15 @@ fn looks_are_bounded() {
     let mut history = History::default();
     let mut many = report(0, 1, 0);
     many.peers = vec![many.peers[0].clone(); COURSES_MAX + 3];
+    for (number, peer) in many.peers.iter_mut().enumerate() {
+        peer.name = format!("dc-{number}");
+    }
     for second in 0..(LOOKS_MAX as u64 + 10) {
         history.look(at(second * 31), &many);
     }
     assert_eq!(history.peers.len(), COURSES_MAX);
-    assert_eq!((history.peers[0].len(), history.sources[0].len()), (LOOKS_MAX, STOCKS_MAX));
+    assert_eq!(
+        (history.peers.values().next().unwrap().len(), history.sources.values().next().unwrap().len()),
+        (LOOKS_MAX, STOCKS_MAX)
+    );
 }

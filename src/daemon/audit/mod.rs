@@ -2,6 +2,7 @@
 
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,7 +41,7 @@ pub(super) struct Audit {
     suite: Suite,
     writer: Option<Writer>,
     progress: Arc<Progress>,
-    peers: Vec<Account>,
+    peers: BTreeMap<PeerId, Account>,
     /// As the engine was last told.
     admits: bool,
     /// As the events were last told.
@@ -50,9 +51,9 @@ pub(super) struct Audit {
 
 impl Audit {
     /// Nothing is written yet.
-    pub(super) fn new(mode: AuditMode, clock: Clock, suite: Suite, peers: usize) -> Self {
+    pub(super) fn new(mode: AuditMode, clock: Clock, suite: Suite) -> Self {
         let progress = Arc::new(Progress::default());
-        let peers = vec![Account::default(); peers];
+        let peers = BTreeMap::new();
         let (writer, admits, fails, look_next) = (None, true, false, Instant::ZERO);
         Self { mode, clock, suite, writer, progress, peers, admits, fails, look_next }
     }
@@ -124,9 +125,7 @@ impl Audit {
         mixed.extend(epoch.filter(|epoch| epoch.psk).map(|_| "psk".to_owned()));
         mixed.extend(epoch.filter(|epoch| epoch.ratchet).map(|_| "ratchet".to_owned()));
         mixed.extend(key_ids.iter().map(|key| key.source.clone()));
-        if let Some(account) = self.peers.get_mut(usize::from(peer.0)) {
-            account.open = Some(number);
-        }
+        self.peers.entry(peer).or_default().open = Some(number);
         self.put(What::Epoch(Epoch {
             peer: status.name.clone(),
             epoch: number,
@@ -141,7 +140,7 @@ impl Audit {
 
     /// The end of the epoch that is open, if one is: all bytes since the last end are its own.
     fn end(&mut self, peer: PeerId, status: &PeerStatus) {
-        let Some(account) = self.peers.get_mut(usize::from(peer.0)) else { return };
+        let Some(account) = self.peers.get_mut(&peer) else { return };
         let Some(epoch) = account.open.take() else { return };
         let now = (status.transfer.received_bytes, status.transfer.sent_bytes);
         let before = std::mem::replace(&mut account.counted, now);
@@ -185,12 +184,12 @@ impl Audit {
     }
 
     fn end_all(&mut self, engine: &Engine, now: Now, has_ended: impl Fn(&PeerStatus) -> bool) {
-        if self.peers.iter().all(|account| account.open.is_none()) {
+        if self.peers.values().all(|account| account.open.is_none()) {
             return;
         }
-        for (at, status) in (0..).map(PeerId).zip(engine.status(now)) {
+        for status in engine.status(now) {
             if has_ended(&status) {
-                self.end(at, &status);
+                self.end(status.id, &status);
             }
         }
     }
@@ -198,6 +197,21 @@ impl Audit {
     /// Ends whatever is open; call it before the engine drops its sessions.
     pub(super) fn close(&mut self, engine: &Engine, now: Now) {
         self.end_all(engine, now, |_| true);
+    }
+
+    /// The same for one peer, which goes.
+    pub(super) fn close_peer(&mut self, engine: &Engine, now: Now, peer: PeerId) {
+        if let Some(status) = status_of(engine, now, peer) {
+            self.end(peer, &status);
+        }
+        self.peers.remove(&peer);
+    }
+
+    /// What a disk that refuses lines means from now on. Whether lines are written at all is decided at the start.
+    pub(super) fn change_mode(&mut self, mode: AuditMode) {
+        if self.writer.is_some() && mode != AuditMode::Off {
+            self.mode = mode;
+        }
     }
 
     /// The last line, and everything on the disk that can be brought there.
@@ -216,5 +230,5 @@ impl Audit {
 }
 
 fn status_of(engine: &Engine, now: Now, peer: PeerId) -> Option<PeerStatus> {
-    engine.status(now).into_iter().nth(usize::from(peer.0))
+    engine.status(now).into_iter().find(|status| status.id == peer)
 }

@@ -23,6 +23,7 @@ use crate::engine::output;
 use crate::io::clock::Clock;
 use crate::io::event_file::{EventFile, read_events};
 use crate::io::state::StateDir;
+use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet};
 use crate::types::time::Instant;
 
@@ -40,12 +41,12 @@ pub(super) struct Events {
 }
 
 impl Events {
-    /// None yet; `peers` in the order of the configuration.
-    pub(super) fn new(clock: Clock, peers: Vec<PeerNames>) -> Self {
+    /// None yet.
+    pub(super) fn new(clock: Clock, peers: impl Iterator<Item = (PeerId, PeerNames)>) -> Self {
         Self {
             clock,
             recent: RecentEvents::default(),
-            translator: Translator::new(peers),
+            translator: Translator::new(peers.collect()),
             quiet: Quiet::default(),
             waiting: Waiting::default(),
             offload: None,
@@ -77,6 +78,21 @@ impl Events {
         if let Some(store) = &self.store {
             store.put(&event);
         }
+    }
+
+    /// These peers have these names from now on.
+    pub(super) fn name_peers(&mut self, peers: impl Iterator<Item = (PeerId, PeerNames)>) {
+        self.translator.name_peers(peers);
+        // Another certificate is looked at soon, not in minutes.
+        self.expiry_next = Instant::ZERO;
+    }
+
+    /// Nothing more is told of these peers.
+    pub(super) fn forget_peers(&mut self, gone: &[PeerId]) {
+        for draft in self.quiet.rest() {
+            self.record(draft);
+        }
+        self.translator.forget_peers(gone);
     }
 
     /// Writes down what the engine tells of.

@@ -46,14 +46,26 @@ pub(super) struct Happening {
 
 /// Knows the names, and how each source did last.
 pub(super) struct Translator {
-    peers: Vec<PeerNames>,
+    peers: BTreeMap<PeerId, PeerNames>,
     /// Of each source that was told of: why it fails, or that it does not.
     classes: BTreeMap<(PeerId, SourceId), Option<Reason>>,
 }
 
 impl Translator {
-    pub(super) fn new(peers: Vec<PeerNames>) -> Self {
+    pub(super) fn new(peers: BTreeMap<PeerId, PeerNames>) -> Self {
         Self { peers, classes: BTreeMap::new() }
+    }
+
+    pub(super) fn name_peers(&mut self, peers: impl Iterator<Item = (PeerId, PeerNames)>) {
+        for (peer, names) in peers {
+            self.classes.retain(|(of, source), _| *of != peer || names.sources.iter().any(|(id, _)| id == source));
+            self.peers.insert(peer, names);
+        }
+    }
+
+    pub(super) fn forget_peers(&mut self, gone: &[PeerId]) {
+        self.peers.retain(|peer, _| !gone.contains(peer));
+        self.classes.retain(|(peer, _), _| !gone.contains(peer));
     }
 
     /// What is to be told of an event of the engine.
@@ -174,11 +186,11 @@ impl Translator {
     }
 
     pub(super) fn name(&self, peer: PeerId) -> String {
-        self.peers.get(usize::from(peer.0)).map_or("?", |peer| peer.name.as_str()).to_owned()
+        self.peers.get(&peer).map_or("?", |peer| peer.name.as_str()).to_owned()
     }
 
     fn source(&self, peer: PeerId, source: SourceId) -> String {
-        let sources = self.peers.get(usize::from(peer.0)).map(|peer| peer.sources.as_slice()).unwrap_or_default();
+        let sources = self.peers.get(&peer).map(|peer| peer.sources.as_slice()).unwrap_or_default();
         sources.iter().find(|(id, _)| *id == source).map_or("?", |(_, name)| name).to_owned()
     }
 }

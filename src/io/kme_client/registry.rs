@@ -54,6 +54,12 @@ pub struct KmeClients {
 }
 
 impl KmeClients {
+    /// Without any client: each reads its files anew. Those of one KME still take turns with the earlier ones.
+    #[must_use]
+    pub fn fresh(&self) -> Self {
+        Self { clients: BTreeMap::new(), turns: self.turns.clone() }
+    }
+
     /// The client for a KME: a known one, or a new one whose files are read now.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ use crate::etsi014::v1::path::Method;
 use crate::etsi014::v1::request::NewKeys;
 use crate::io::kme_client::methods::KmeClient;
 use crate::io::kme_client::registry::KmeClients;
+use crate::io::tls::leaf::Leaf;
 use crate::io::tls::material::SetupError;
 use crate::keys::request::{DeliveredKey, KeyRequest, KeyRequestKind, SourceFailure};
 use crate::types::id::KeyId;
@@ -37,6 +38,18 @@ impl Etsi014Source {
         let watch = SourceWatch::new(&setup.name, "etsi014", expiry);
         let SourceSetup { local_sae, remote_sae, timeout, method, .. } = setup;
         Ok(Self { kme: KmeClient { https, local_sae, remote_sae, method }, timeout, watch })
+    }
+
+    /// Our own certificate.
+    pub fn own(&self) -> &Leaf {
+        self.kme.https.own()
+    }
+
+    /// Goes on with the figures of the source that it takes the place of.
+    #[must_use]
+    pub fn with_figures_of(self, earlier: &SourceWatch) -> Self {
+        earlier.renew(u64::try_from(self.own().not_after).ok().map(UnixTime));
+        Self { watch: earlier.clone(), ..self }
     }
 
     async fn new_key(&self, deadline: Duration, bits: u16) -> Result<DeliveredKey, SourceFailure> {

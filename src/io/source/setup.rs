@@ -8,7 +8,7 @@ use crate::io::kme_client::registry::Reach;
 use crate::types::id::SaeId;
 
 /// One ETSI GS QKD 014 source.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceSetup {
     /// Its name in configuration, logs and metrics.
     pub name: String,

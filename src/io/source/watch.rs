@@ -87,6 +87,11 @@ impl SourceWatch {
         watch
     }
 
+    /// Another source with the same name goes on with these figures, and with this certificate.
+    pub(super) fn renew(&self, certificate_expiry: Option<UnixTime>) {
+        self.change(|figures| figures.shown.certificate_expiry = certificate_expiry);
+    }
+
     /// The figures of this moment.
     pub fn snapshot(&self) -> SourceSnapshot {
         let figures = self.0.lock().unwrap_or_else(PoisonError::into_inner);

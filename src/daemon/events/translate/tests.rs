@@ -12,7 +12,7 @@ fn source(number: u8) -> SourceId {
 
 fn translator() -> Translator {
     let sources = vec![(source(0), "fibre-1".to_owned()), (source(3), "sat".to_owned())];
-    Translator::new(vec![PeerNames { name: "dc".to_owned(), sources }])
+    Translator::new([(PEER, PeerNames { name: "dc".to_owned(), sources })].into())
 }
 
 fn told(translator: &mut Translator, what: Engine) -> Vec<Told> {
