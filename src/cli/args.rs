@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::exit::Exit;
 use super::init::args::InitOrder;
 use super::kme::args::KmeCommand;
 
@@ -18,8 +19,7 @@ use super::kme::args::KmeCommand;
     subcommand_required = true,
     arg_required_else_help = true
 )]
-#[command(after_help = "Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 4 control socket unreachable,\n\
-                        5 DEGRADED or HOLDOVER, 6 configuration invalid, 7 permission")]
+#[command(after_help = Exit::help())]
 pub struct Arguments {
     /// Where things are.
     #[command(flatten)]
@@ -140,6 +140,13 @@ pub enum Verb {
     /// Key management entities: look at one, fetch keys, or simulate a pair
     #[command(subcommand)]
     Kme(Box<KmeCommand>),
+    /// Print the manual, or write a page for each verb and the configuration
+    #[command(after_help = "Example: plait man --dir /usr/local/share/man/man1\n         plait man | man -l -")]
+    Man {
+        /// Write every page into this folder, instead of printing plait(1)
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Read a secret key file on standard input, print the public key file
     #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
     Pubkey,
@@ -166,6 +173,22 @@ pub enum Verb {
         #[arg(long)]
         dry_run: bool,
         /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write an archive for whoever helps from outside: status, events, doctor and more, without secrets and inner addresses
+    #[command(after_help = "Example: plait report hq-dc --out hq-dc.tar.gz")]
+    Report {
+        /// Name of the interface, or its configuration file
+        #[arg(value_name = "NAME|FILE")]
+        name: String,
+        /// A new file; none: a name with the time, in this folder
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Leave in the addresses and hosts of the underlay and of KMEs; inner addresses are never in it
+        #[arg(long)]
+        with_addresses: bool,
+        /// For scripts: one JSON object, the manifest
         #[arg(long)]
         json: bool,
     },
@@ -199,10 +222,29 @@ pub enum Verb {
         /// Print the `ip` commands that would be carried out, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// How log lines on standard error look; without it they are text, or go to journald where it listens
+        #[arg(long, value_name = "FORM")]
+        log_format: Option<LogFormat>,
     },
     /// Print version and features
-    #[command(after_help = "Example: plait version")]
-    Version,
+    #[command(after_help = "Example: plait version --verbose")]
+    Version {
+        /// Also ciphers, suites and what it was built with
+        #[arg(long)]
+        verbose: bool,
+        /// For scripts: one JSON object with all of it
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// For collectors: one JSON object a line
+    Json,
 }
 
 /// `plait audit`.

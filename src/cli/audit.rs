@@ -21,14 +21,21 @@ use crate::io::state::StateDir;
 /// Shows, checks or exports. No daemon is needed.
 pub(super) fn run(command: &AuditCommand, state_dir: &Path) -> Outcome {
     let (AuditCommand::Show { name, .. } | AuditCommand::Verify { name, .. } | AuditCommand::Export { name }) = command;
-    let name = interface(name)?;
-    let state = StateDir::of(state_dir, &name);
-    let audit = Audit { folder: state.folder().display().to_string(), reader: AuditReader::of(&state), name };
+    let audit = Audit::of(interface(name)?, state_dir);
     match command {
         AuditCommand::Show { since, json, .. } => audit.show(*since, Form::of(*json)),
         AuditCommand::Verify { json, .. } => audit.verify(Form::of(*json)),
         AuditCommand::Export { .. } => audit.export(),
     }
+}
+
+/// What `verify --json` prints.
+///
+/// # Errors
+/// There is no audit, or it cannot be read.
+pub(super) fn verified(name: &str, state_dir: &Path) -> Result<String, Failure> {
+    let audit = Audit::of(name.to_owned(), state_dir);
+    audit.as_json(&audit.look_twice()?)
 }
 
 /// The audit of one interface.
@@ -58,6 +65,11 @@ struct Named<'a> {
 }
 
 impl Audit {
+    fn of(name: String, state_dir: &Path) -> Self {
+        let state = StateDir::of(state_dir, &name);
+        Self { folder: state.folder().display().to_string(), reader: AuditReader::of(&state), name }
+    }
+
     fn show(&self, since: Option<Duration>, form: Form) -> Outcome {
         let now = Clock::start().unix_millis();
         let oldest = since.map(|since| now.0.saturating_sub(u64::try_from(since.as_millis()).unwrap_or(u64::MAX)));
@@ -89,17 +101,19 @@ impl Audit {
     }
 
     fn verify(&self, form: Form) -> Outcome {
-        let mut verdict = self.look()?;
-        if !verdict.faults.is_empty() {
-            // While a daemon writes, a file may get another name between two looks: what is wrong stays wrong.
-            verdict = self.look()?;
-        }
+        let verdict = self.look_twice()?;
         let is_ok = verdict.faults.is_empty();
         output::data(&match form {
             Form::Json => self.as_json(&verdict)?,
             Form::Text => self.as_text(&verdict),
         })?;
         Ok(if is_ok { Exit::Ok } else { Exit::Failure })
+    }
+
+    /// While a daemon writes, a file may get another name between two looks: what is wrong stays wrong.
+    fn look_twice(&self) -> Result<Verdict, Failure> {
+        let verdict = self.look()?;
+        if verdict.faults.is_empty() { Ok(verdict) } else { self.look() }
     }
 
     fn look(&self) -> Result<Verdict, Failure> {

@@ -30,18 +30,28 @@ pub(super) struct Wanted {
 /// `plait events NAME [--since TIME] [--follow] [--json]`.
 pub(super) fn run(name: &str, wanted: &Wanted, run_dir: &Path, state_dir: &Path) -> Outcome {
     let name = interface(name)?;
-    let since = wanted.since.map(|since| since.as_secs());
-    let first = match asked(&name, run_dir, since, None, false) {
-        Ok(events) => events,
-        Err(failure) if failure.exit == Exit::NotRunning => from_files(&name, state_dir, since)?,
-        Err(failure) => return Err(failure),
-    };
+    let first = told(&name, wanted.since.map(|since| since.as_secs()), run_dir, state_dir)?;
     let last = first.last().map_or(0, |event| event.seq);
     let is_read = output::data_wanted(&shown(&first, wanted.form))?;
     if wanted.follow && is_read {
         return follow(&name, run_dir, last, wanted.form);
     }
     Ok(Exit::Ok)
+}
+
+/// All that is kept, by a daemon or in its files.
+///
+/// # Errors
+/// There is neither, or it cannot be read.
+pub(super) fn kept(name: &str, run_dir: &Path, state_dir: &Path) -> Result<Vec<Event>, Failure> {
+    told(name, None, run_dir, state_dir)
+}
+
+fn told(name: &str, since: Option<u64>, run_dir: &Path, state_dir: &Path) -> Result<Vec<Event>, Failure> {
+    match asked(name, run_dir, since, None, false) {
+        Err(failure) if failure.exit == Exit::NotRunning => from_files(name, state_dir, since),
+        other => other,
+    }
 }
 
 /// Ends when it is interrupted, or when nobody reads any more.

@@ -25,6 +25,26 @@ pub enum Exit {
     Permission = 7,
 }
 
+impl Exit {
+    /// Every code with its meaning, for the manual and the help.
+    pub const ALL: [(Self, &str); 8] = [
+        (Self::Ok, "Done; for status: HYBRID, or OFF by policy."),
+        (Self::Failure, "It failed; for status: the worst peer is HOLDING, BLOCKED or DOWN."),
+        (Self::Usage, "The command line was not understood."),
+        (Self::NotRunning, "No daemon of that name runs."),
+        (Self::Unreachable, "A daemon seems to run, but its control socket does not answer."),
+        (Self::Degraded, "For status: the worst peer is DEGRADED or HOLDOVER."),
+        (Self::Configuration, "The configuration, or a file it names, is invalid."),
+        (Self::Permission, "A right is missing: of the caller, or a file is open to others."),
+    ];
+
+    /// All of them for the end of the help.
+    pub fn help() -> String {
+        let line = |(exit, meaning): (Self, &str)| format!("  {}  {meaning}\n", exit as u8);
+        format!("Exit codes:\n{}", Self::ALL.map(line).concat())
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit as u8)
@@ -67,6 +87,13 @@ pub type Outcome = Result<Exit, Failure>;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_are_told_in_their_order_and_none_is_left_out() {
+        let told: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| *exit as u8).collect();
+        assert_eq!(told, (0..=Exit::Permission as u8).collect::<Vec<_>>());
+        assert_eq!(Exit::help().lines().count(), 1 + told.len());
+    }
 
     #[test]
     fn a_denied_file_has_the_code_for_permission() {

@@ -20,8 +20,10 @@ mod events;
 mod keys;
 mod lab;
 mod logs;
+mod man;
 mod ratchet;
 mod reload;
+mod report;
 mod status;
 mod top;
 mod up;
@@ -67,6 +69,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Init(order) => init::run(&order),
         Verb::Kme(command) => kme::run(*command, &arguments.places.run_dir),
+        Verb::Man { dir } => man::run(dir.as_deref()),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),
         Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
@@ -74,15 +77,19 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Reload { name, dry_run, json } => {
             reload::run(&name, dry_run, status::Form::of(json), &arguments.places.run_dir)
         }
+        Verb::Report { name, out, with_addresses, json } => {
+            let wanted = report::Wanted { name: &name, out: out.as_deref(), with_addresses, json };
+            report::run(&wanted, &arguments.places)
+        }
         Verb::Status { name, json, watch } => {
             status::run(name.as_deref(), status::Form::of(json), watch, &arguments.places.run_dir)
         }
         Verb::Top { name, once } => top::run(name.as_deref(), once, &arguments.places.run_dir),
-        Verb::Up { name, dry_run } => {
-            logs::start();
+        Verb::Up { name, dry_run, log_format } => {
+            logs::start(log_format);
             up::up(&name, dry_run, &arguments.places)
         }
-        Verb::Version => version::run(),
+        Verb::Version { verbose, json } => version::run(verbose, json),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod live;
 pub mod measures;
 pub mod openmetrics;
 pub mod recent;
+pub mod redact;
 pub mod reload;
 pub mod report;
 pub mod request;

@@ -15,5 +15,6 @@ mod daemon;
 mod init;
 mod keys;
 mod records;
+mod report;
 mod run;
 mod site;

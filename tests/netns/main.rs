@@ -53,6 +53,7 @@ mod ratchet;
 mod records;
 mod rekeys;
 mod reload;
+mod reports;
 mod restarts;
 mod roaming;
 mod sources;

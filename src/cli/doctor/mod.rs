@@ -50,6 +50,15 @@ pub(super) fn run(name: Option<&str>, json: bool, places: &Places) -> Outcome {
     Ok(if has_failed { Exit::Failure } else { Exit::Ok })
 }
 
+/// The same at one interface, as JSON.
+///
+/// # Errors
+/// The system gives no threads.
+pub(super) fn found(file: &Path, run_dir: &Path) -> Result<String, Failure> {
+    let steps = kme::runtime()?.block_on(chain(file, run_dir));
+    Ok(shown(&interface_of(file), &steps, true))
+}
+
 fn shown(interface: &str, steps: &[Step], json: bool) -> String {
     let first_cause = first_cause(steps);
     if json {

@@ -156,18 +156,23 @@ pub struct CertOrder {
 #[derive(Clone, Copy, Debug, Subcommand)]
 pub enum LinkOrder {
     /// Repair it
+    #[command(after_help = "Example: plait kme link pair up")]
     Up,
     /// Cut it
+    #[command(after_help = "Example: plait kme link pair down")]
     Down,
     /// Show it
+    #[command(after_help = "Example: plait kme link pair status")]
     Status,
     /// Change its rate of secret key
+    #[command(after_help = "Example: plait kme link pair rate 500")]
     Rate {
         /// Bits a second
         #[arg(value_name = "BITS_PER_SECOND")]
         bits_per_second: u64,
     },
     /// Spoil the next keys, as real KMEs have done, to see what the tunnel makes of it
+    #[command(after_help = "Example: plait kme link pair fault wrong-key 3")]
     Fault {
         /// How
         fault: FaultWord,
