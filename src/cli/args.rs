@@ -71,6 +71,9 @@ pub enum Verb {
         /// Ask each KME for its status too; no key is spent
         #[arg(long)]
         online: bool,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Print a completion script for a shell
     #[command(after_help = "Example: plait completions bash > /etc/bash_completion.d/plait")]
@@ -114,6 +117,9 @@ pub enum Verb {
     Fingerprint {
         /// Secret or public key file
         file: PathBuf,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Make an identity: the secret key file of this site
     #[command(after_help = "Example: plait genkey --out /etc/plait/hq.key")]
@@ -289,6 +295,9 @@ pub enum RatchetCommand {
         name: String,
         /// Name of the peer
         peer: String,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Remove the state, at both sites, after it was lost or copied at one; the daemon must not run
     #[command(after_help = "Example: plait ratchet reset hq-dc dc-east")]

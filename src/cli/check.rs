@@ -1,10 +1,13 @@
 //! `plait check NAME|FILE`: everything `up` would refuse, found without touching the system; and what the KMEs say.
 
+use serde::Serialize;
+
 use super::exit::{Exit, Failure, Outcome};
 use super::kme::target::of_setup;
 use super::kme::test::connection::{Looked, look};
-use super::kme::test::grade::{Findings, Grade};
+use super::kme::test::grade::{Check, Findings, Grade};
 use super::kme::test::report::line;
+use super::status::Form;
 use super::{kme, output};
 use crate::config::Config;
 use crate::daemon::certificates;
@@ -13,46 +16,61 @@ use crate::daemon::setup::{self, PeerSource};
 use crate::io::clock::Clock;
 use crate::io::system::routes::{Route, rival, routes};
 
+/// Number of the JSON's form.
+const SCHEMA: u32 = 1;
+
+/// What `--json` prints.
+#[derive(Serialize)]
+struct Report {
+    schema: u32,
+    file: String,
+    ok: bool,
+    faults: Vec<String>,
+    notes: Vec<String>,
+    fingerprint: Option<String>,
+    peers: Vec<PeerLine>,
+    sources: usize,
+    kmes: Vec<KmeLine>,
+}
+
+#[derive(Serialize)]
+struct PeerLine {
+    name: String,
+    fingerprint: String,
+    qkd: &'static str,
+}
+
+/// What came of a look at the KME of one source.
+#[derive(Serialize)]
+struct KmeLine {
+    source: String,
+    ok: bool,
+    tls: Option<String>,
+    stored_keys: Option<u64>,
+    checks: Vec<Check>,
+}
+
 /// Says what is wrong, or that nothing is.
-pub(super) fn run(name_or_file: &str, online: bool) -> Outcome {
-    let loaded = checked(name_or_file)?;
-    routes_met(&loaded);
-    output::data(&summary(&loaded))?;
-    if online { kme::runtime()?.block_on(ask_kmes(&loaded)) } else { Ok(Exit::Ok) }
-}
-
-/// Says which of this machine's routes would take what is meant for a peer.
-fn routes_met(loaded: &Loaded) {
-    let Config { interface, peers, .. } = &loaded.config;
-    // Where /proc is not to be read there is nothing to say.
-    let Ok(routes) = routes() else { return };
-    for prefix in peers.iter().flat_map(|peer| &peer.allowed_ips) {
-        if let Some(Route { to, device }) = rival(&routes, *prefix, &interface.name) {
-            let text = format!("allowed_ips: this machine has a route to {to} through {device}, which {prefix} meets");
-            output::talk(&format!("plait: note: {text}: its packets would not go into the tunnel"));
+pub(super) fn run(name_or_file: &str, online: bool, form: Form) -> Outcome {
+    let (loaded, notes) = match checked(name_or_file) {
+        Ok(checked) => checked,
+        Err(failure) if form == Form::Json => {
+            let faults = failure.text.lines().map(str::to_owned).collect();
+            output::data(&to_json(&Report { faults, ..Report::new(name_or_file) }))?;
+            return Ok(failure.exit);
         }
+        Err(failure) => return Err(failure),
+    };
+    if form == Form::Text {
+        for note in &notes {
+            output::talk(&format!("plait: note: {note}"));
+        }
+        output::data(&summary(&loaded))?;
     }
-}
-
-/// Asks the KME of every source for its status, and shows what is not as it should be.
-async fn ask_kmes(loaded: &Loaded) -> Outcome {
-    let mut failed = Vec::new();
-    for PeerSource { setup, .. } in setup::sources(loaded) {
-        let name = setup.name.clone();
-        output::talk(&format!("asking the KME of {name} at {}", setup.reach.url.authority()));
-        let kme = of_setup(setup, loaded.file.display().to_string())?;
-        let mut findings = Findings::default();
-        let Looked { status, seen } = look(&kme, &mut findings).await;
-        let shown = findings.checks.iter().filter(|check| check.result != Grade::Pass);
-        output::data(&shown.map(|check| format!("  {name}  {}", line(check))).collect::<String>())?;
-        if findings.first(Grade::Fail).is_some() {
-            failed.push(name);
-            continue;
-        }
-        let keys = status.and_then(|status| status.stored_key_count);
-        let keys = keys.map_or_else(String::new, |keys| format!(", {keys} keys stored"));
-        let tls = seen.map_or_else(String::new, |seen| format!(" over {}", seen.tls));
-        output::data(&format!("  {name}: reached{tls}{keys}\n"))?;
+    let kmes = if online { kme::runtime()?.block_on(ask_kmes(&loaded, form))? } else { Vec::new() };
+    let failed: Vec<String> = kmes.iter().filter(|kme| !kme.ok).map(|kme| kme.source.clone()).collect();
+    if form == Form::Json {
+        output::data(&to_json(&Report::of(&loaded, notes, kmes)))?;
     }
     if failed.is_empty() {
         return Ok(Exit::Ok);
@@ -60,14 +78,104 @@ async fn ask_kmes(loaded: &Loaded) -> Outcome {
     Err(Failure::new(Exit::Failure, format!("not usable: {}", failed.join(", "))))
 }
 
-/// Loads configuration, keys and certificates; remarks go to stderr.
-pub(super) fn checked(name_or_file: &str) -> Result<Loaded, Failure> {
+impl Report {
+    fn new(name_or_file: &str) -> Self {
+        Self {
+            schema: SCHEMA,
+            file: config_path(name_or_file).display().to_string(),
+            ok: false,
+            faults: Vec::new(),
+            notes: Vec::new(),
+            fingerprint: None,
+            peers: Vec::new(),
+            sources: 0,
+            kmes: Vec::new(),
+        }
+    }
+
+    fn of(loaded: &Loaded, notes: Vec<String>, kmes: Vec<KmeLine>) -> Self {
+        let configured = &loaded.config.peers;
+        let peers = configured.iter().zip(&loaded.peers).map(|(peer, keys)| PeerLine {
+            name: peer.name.clone(),
+            fingerprint: keys.public.fp().to_string(),
+            qkd: peer.policy.qkd.as_str(),
+        });
+        let unusable = kmes.iter().filter(|kme| !kme.ok).map(|kme| format!("{}: its KME is not usable", kme.source));
+        Self {
+            ok: kmes.iter().all(|kme| kme.ok),
+            faults: unusable.collect(),
+            notes,
+            fingerprint: Some(loaded.me.fp().to_string()),
+            peers: peers.collect(),
+            sources: configured.iter().map(|peer| peer.sources.len()).sum(),
+            kmes,
+            ..Self::new(&loaded.file.display().to_string())
+        }
+    }
+}
+
+fn to_json(report: &Report) -> String {
+    // It holds only texts, numbers and lists: there is nothing that JSON cannot say.
+    serde_json::to_string(report).unwrap_or_default() + "\n"
+}
+
+/// Which of this machine's routes would take what is meant for a peer.
+fn routes_met(loaded: &Loaded) -> Vec<String> {
+    let Config { interface, peers, .. } = &loaded.config;
+    // Where /proc is not to be read there is nothing to say.
+    let Ok(routes) = routes() else { return Vec::new() };
+    let met = |prefix| {
+        let Route { to, device } = rival(&routes, prefix, &interface.name)?;
+        let text = format!("allowed_ips: this machine has a route to {to} through {device}, which {prefix} meets");
+        Some(format!("{text}: its packets would not go into the tunnel"))
+    };
+    peers.iter().flat_map(|peer| &peer.allowed_ips).filter_map(|prefix| met(*prefix)).collect()
+}
+
+/// Asks the KME of every source for its status, and shows what is not as it should be.
+async fn ask_kmes(loaded: &Loaded, form: Form) -> Result<Vec<KmeLine>, Failure> {
+    let mut kmes = Vec::new();
+    for PeerSource { setup, .. } in setup::sources(loaded) {
+        let name = setup.name.clone();
+        output::talk(&format!("asking the KME of {name} at {}", setup.reach.url.authority()));
+        let kme = of_setup(setup, loaded.file.display().to_string())?;
+        let mut findings = Findings::default();
+        let Looked { status, seen } = look(&kme, &mut findings).await;
+        let found = KmeLine {
+            source: name,
+            ok: findings.first(Grade::Fail).is_none(),
+            tls: seen.map(|seen| seen.tls),
+            stored_keys: status.and_then(|status| status.stored_key_count),
+            checks: findings.checks,
+        };
+        if form == Form::Text {
+            output::data(&found.text())?;
+        }
+        kmes.push(found);
+    }
+    Ok(kmes)
+}
+
+impl KmeLine {
+    fn text(&self) -> String {
+        let name = &self.source;
+        let shown = self.checks.iter().filter(|check| check.result != Grade::Pass);
+        let mut text: String = shown.map(|check| format!("  {name}  {}", line(check))).collect();
+        if self.ok {
+            let keys = self.stored_keys.map_or_else(String::new, |keys| format!(", {keys} keys stored"));
+            let tls = self.tls.as_ref().map_or_else(String::new, |tls| format!(" over {tls}"));
+            text.push_str(&format!("  {name}: reached{tls}{keys}\n"));
+        }
+        text
+    }
+}
+
+/// Loads configuration, keys and certificates; what is allowed and probably not meant comes with it.
+fn checked(name_or_file: &str) -> Result<(Loaded, Vec<String>), Failure> {
     let loaded = load(&config_path(name_or_file)).map_err(failure)?;
     let remarks = certificates::check(&loaded, Clock::start().unix()).map_err(failure)?;
-    for remark in loaded.warnings.iter().chain(&remarks) {
-        output::talk(&format!("plait: note: {remark}"));
-    }
-    Ok(loaded)
+    let notes = loaded.warnings.iter().cloned().chain(remarks).chain(routes_met(&loaded)).collect();
+    Ok((loaded, notes))
 }
 
 fn failure(failure: LoadFailure) -> Failure {

@@ -3,10 +3,12 @@
 use std::io::Read;
 use std::path::Path;
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
+use super::status::Form;
 use crate::crypto::kem::default_backend;
 use crate::identity::armour::{self, Label};
 use crate::identity::{Identity, read_secret, write_psk, write_public, write_secret};
@@ -47,17 +49,33 @@ pub(super) fn pubkey() -> Outcome {
     output::data(&write_public(me.public()))
 }
 
+/// What `fingerprint --json` prints.
+#[derive(Serialize)]
+struct Shown {
+    schema: u32,
+    /// Of the file.
+    kind: &'static str,
+    fingerprint: String,
+}
+
 /// Prints the fingerprint of a secret or public file, one line.
-pub(super) fn fingerprint(file: &Path) -> Outcome {
-    let fp = match label_of(file)? {
-        Label::Secret(_) => *load_identity(default_backend(), file).map_err(failure_to_load)?.fp(),
-        Label::Public(_) => *load_public(default_backend(), file).map_err(failure_to_load)?.fp(),
+pub(super) fn fingerprint(file: &Path, form: Form) -> Outcome {
+    let (kind, fp) = match label_of(file)? {
+        Label::Secret(_) => ("secret", *load_identity(default_backend(), file).map_err(failure_to_load)?.fp()),
+        Label::Public(_) => ("public", *load_public(default_backend(), file).map_err(failure_to_load)?.fp()),
         Label::Psk => {
             let text = format!("{}: a PSK has no fingerprint; name a secret or public key file", file.display());
             return Err(Failure::new(Exit::Failure, text));
         }
     };
-    output::data(&format!("{fp}\n"))
+    output::data(&match form {
+        Form::Text => format!("{fp}\n"),
+        Form::Json => {
+            let shown = Shown { schema: 1, kind, fingerprint: fp.to_string() };
+            // It holds only texts and a number: there is nothing that JSON cannot say.
+            serde_json::to_string(&shown).unwrap_or_default() + "\n"
+        }
+    })
 }
 
 /// What kind of file it is. Its mode is judged when it is loaded as what it is.

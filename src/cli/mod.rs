@@ -56,7 +56,7 @@ fn run(arguments: Arguments) -> Outcome {
     match arguments.verb {
         Verb::Audit(command) => audit::run(&command, &arguments.places.state_dir),
         Verb::Bench { seconds, json } => bench::run(seconds, json),
-        Verb::Check { name, online } => check::run(&name, online),
+        Verb::Check { name, online, json } => check::run(&name, online, status::Form::of(json)),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Doctor { name, json } => doctor::run(name.as_deref(), json, &arguments.places),
         Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
@@ -64,7 +64,7 @@ fn run(arguments: Arguments) -> Outcome {
             let wanted = events::Wanted { since, follow, form: status::Form::of(json) };
             events::run(&name, &wanted, &arguments.places.run_dir, &arguments.places.state_dir)
         }
-        Verb::Fingerprint { file } => keys::fingerprint(&file),
+        Verb::Fingerprint { file, json } => keys::fingerprint(&file, status::Form::of(json)),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Init(order) => init::run(&order),

@@ -3,11 +3,13 @@
 use std::path::Path;
 
 use data_encoding::HEXLOWER;
+use serde::Serialize;
 
 use super::args::RatchetCommand;
 use super::ask::interface;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
+use super::status::Form;
 use crate::control::time::rfc3339;
 use crate::daemon::load::{config_path, read_config};
 use crate::io::lock::{Lock, LockError};
@@ -19,12 +21,12 @@ use crate::types::terms::Role;
 
 /// Shows or resets.
 pub(super) fn run(command: &RatchetCommand, state_dir: &Path) -> Outcome {
-    let (RatchetCommand::Show { name, peer } | RatchetCommand::Reset { name, peer }) = command;
+    let (RatchetCommand::Show { name, peer, .. } | RatchetCommand::Reset { name, peer }) = command;
     let dir = StateDir::of(state_dir, &interface(name)?);
     let peer = peer_name(peer)?;
     known_peer(name, peer)?;
     match command {
-        RatchetCommand::Show { .. } => show(&dir, peer),
+        RatchetCommand::Show { json, .. } => show(&dir, peer, Form::of(*json)),
         RatchetCommand::Reset { .. } => reset(&dir, peer),
     }
 }
@@ -52,11 +54,29 @@ fn peer_name(peer: &str) -> Result<&str, Failure> {
     fits.then_some(peer).ok_or_else(|| Failure::new(Exit::Usage, format!("{peer:?} is no name of a peer")))
 }
 
-fn show(dir: &StateDir, peer: &str) -> Outcome {
+/// What `show --json` prints; no secrets.
+#[derive(Serialize)]
+struct Shown<'a> {
+    schema: u32,
+    peer: &'a str,
+    /// Newest first.
+    entries: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    id: String,
+    confirmed: bool,
+    made: String,
+    role: &'static str,
+}
+
+fn show(dir: &StateDir, peer: &str, form: Form) -> Outcome {
     let path = dir.path(peer, StateKind::Ratchet);
     let bytes = dir.read(peer, StateKind::Ratchet).map_err(|error| Failure::io(path.display(), &error))?;
     let store = RatchetStore::from_file(bytes.as_ref().map(|bytes| bytes.expose()));
     let text = match store.file_state() {
+        FileState::Absent | FileState::Present if form == Form::Json => as_json(peer, &store),
         FileState::Absent => format!("{peer}: no ratchet state: the next handshake is accepted without\n"),
         FileState::Damaged => {
             let path = path.display();
@@ -71,17 +91,32 @@ fn show(dir: &StateDir, peer: &str) -> Outcome {
 }
 
 /// Names and dates, never the secrets.
-fn entries(peer: &str, store: &RatchetStore) -> String {
+fn shown(store: &RatchetStore) -> Vec<Entry> {
     let confirmed = store.confirmed();
-    let line = |entry: &RatchetEntry| {
-        let standing = if confirmed == Some(entry.id) { "confirmed" } else { "unconfirmed" };
-        let role = match entry.role {
+    let entry = |entry: &RatchetEntry| Entry {
+        id: HEXLOWER.encode(&entry.id),
+        confirmed: confirmed == Some(entry.id),
+        made: rfc3339(entry.when),
+        role: match entry.role {
             Role::Initiator => "initiator",
             Role::Responder => "responder",
-        };
-        format!("  {}  {standing}  {}  as {role}\n", HEXLOWER.encode(&entry.id), rfc3339(entry.when))
+        },
     };
-    format!("{peer}: newest first\n{}", store.newest_first().map(line).collect::<String>())
+    store.newest_first().map(entry).collect()
+}
+
+fn as_json(peer: &str, store: &RatchetStore) -> String {
+    let shown = Shown { schema: 1, peer, entries: shown(store) };
+    // It holds only texts, numbers and lists: there is nothing that JSON cannot say.
+    serde_json::to_string(&shown).unwrap_or_default() + "\n"
+}
+
+fn entries(peer: &str, store: &RatchetStore) -> String {
+    let line = |Entry { id, confirmed, made, role }: Entry| {
+        let standing = if confirmed { "confirmed" } else { "unconfirmed" };
+        format!("  {id}  {standing}  {made}  as {role}\n")
+    };
+    format!("{peer}: newest first\n{}", shown(store).into_iter().map(line).collect::<String>())
 }
 
 fn reset(dir: &StateDir, peer: &str) -> Outcome {
@@ -162,6 +197,6 @@ mod tests {
         let dir = StateDir::of(place.path(), "hq");
         dir.create().unwrap();
         dir.write("dc", StateKind::Ratchet, b"nonsense").unwrap();
-        assert!(show(&dir, "dc").unwrap_err().text.contains("damaged"));
+        assert!(show(&dir, "dc", Form::Text).unwrap_err().text.contains("damaged"));
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Output};
 
 use crate::run::plait;
+use crate::validator::fits;
 
 /// A user without rights, on every system.
 const NOBODY: u32 = 65_534;
@@ -54,6 +55,7 @@ fn json_is_one_object_on_one_line() {
     let output = without_root(&["--seconds", "1", "--json"]);
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.lines().count(), 1);
+    fits("bench", &text);
     let report: serde_json::Value = serde_json::from_str(&text).unwrap();
     assert_eq!(report["machine"]["plait"], env!("CARGO_PKG_VERSION"));
     assert!(report["rows"][0]["figures"]["gigabytes_per_second"].as_f64().is_some_and(|figure| figure > 0.0));

@@ -17,4 +17,7 @@ mod keys;
 mod records;
 mod report;
 mod run;
+mod schemas;
 mod site;
+#[path = "../views/validator.rs"]
+mod validator;

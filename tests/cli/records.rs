@@ -1,6 +1,7 @@
 //! `plait events` and `plait audit` without a daemon: from files, and where there are none.
 
 use super::site::Site;
+use super::validator::fits;
 
 const EVENTS: &str = concat!(
     "{\"schema\":1,\"seq\":1,\"time\":\"2026-11-24T09:00:00.250Z\",\"kind\":\"start\",\"text\":\"runs\"}\n",
@@ -31,6 +32,7 @@ fn without_a_daemon_events_come_from_its_files() {
     assert!(text.err.contains("no daemon runs"), "{text:?}");
     let json = events(&["--json"]);
     assert_eq!(json.out, EVENTS.split_inclusive('\n').take(2).collect::<String>());
+    fits("events", &json.out);
     assert_eq!(events(&["--since", "1s"]).out, "", "all are older");
     for wrong in [&["--since", "yesterday"][..], &["--since"], &["--flow"]] {
         assert_eq!(events(wrong).code, 2, "{wrong:?}");
@@ -59,7 +61,8 @@ fn an_audit_by_hand_is_shown_verified_and_exported() {
     assert_eq!((verified.code, verified.out), (0, format!("hq: 1 lines, as written; the last is 1, hash {hash}\n")));
     assert_eq!(audit("show", &[]).out, "2026-11-24T09:00:00.000Z  dc  HOLDING -> HYBRID\n");
     assert_eq!(audit("export", &[]).out, line);
-    assert!(audit("show", &["--json"]).out.contains("\"row\":\"state\""));
+    fits("audit-show", &audit("show", &["--json"]).out);
+    fits("audit-verify", &audit("verify", &["--json"]).out);
     assert_eq!(audit("show", &["--since", "1s"]).out, "");
     for (name, content) in [("audit.log", line.replace("HYBRID", "OFF")), ("audit.log", String::new())] {
         std::fs::write(folder.join(name), content).unwrap();
@@ -68,7 +71,9 @@ fn an_audit_by_hand_is_shown_verified_and_exported() {
             broken.code == 1 && broken.out.contains("FAULT") && broken.out.contains("NOT as written"),
             "{broken:?}"
         );
-        let json: serde_json::Value = serde_json::from_str(&audit("verify", &["--json"]).out).unwrap();
+        let json = audit("verify", &["--json"]).out;
+        fits("audit-verify", &json);
+        let json: serde_json::Value = serde_json::from_str(&json).unwrap();
         assert!(json["ok"] == false && json["faults"][0]["text"].is_string(), "{json}");
     }
     std::fs::write(folder.join("audit.log"), &line).unwrap();

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::validator::fits;
 use crate::world::pair_text;
 
 /// `plait kme serve` at work; it is ended with the test.
@@ -111,6 +112,7 @@ fn keys_and_status_are_printed_as_the_standards_json() {
     let pair = Pair::serve(STOCK);
     let status = pair.at(0, &["status"]);
     assert_eq!(json(&status)["stored_key_count"], 20);
+    fits("kme-status", std::str::from_utf8(&status.stdout).unwrap());
     assert!(String::from_utf8_lossy(&status.stderr).contains("over TLSv1.3 X25519MLKEM768"));
     let keys = json(&pair.at(0, &["get-key", "--number", "2", "--size", "512"]));
     let id = |at: usize| keys["keys"][at]["key_ID"].as_str().unwrap();

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::pki::{Odd, Pki};
 use crate::sites;
 use crate::stub::{Act, Stub, http, tls};
+use crate::validator::fits;
 use crate::world::{STILL, serve};
 
 const STATUS: &str = r#"{"source_KME_ID":"KME-A","target_KME_ID":"KME-B","master_SAE_ID":"SAE-A","slave_SAE_ID":"SAE-B","key_size":256,"stored_key_count":5,"max_key_count":9,"max_key_per_request":1,"max_key_size":512,"min_key_size":128,"max_SAE_ID_count":0}"#;
@@ -26,7 +27,9 @@ async fn test(pki: &Pki, at: std::net::SocketAddr, side: usize, more: &[&str]) -
     tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
 }
 
+/// What was printed, which has the published form.
 fn json(output: &Output) -> Value {
+    fits("kme-test", std::str::from_utf8(&output.stdout).unwrap());
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
 }
 

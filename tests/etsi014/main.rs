@@ -25,4 +25,6 @@ mod sites;
 mod stub;
 mod timing;
 mod trust;
+#[path = "../views/validator.rs"]
+mod validator;
 mod world;

@@ -60,5 +60,7 @@ mod sources;
 mod steady;
 mod too_big;
 mod transports;
+#[path = "../views/validator.rs"]
+mod validator;
 mod views;
 mod wrong;

@@ -2,6 +2,7 @@
 
 use crate::process::{Process, finish, plait, succeed, wait_for};
 use crate::topology::{inner4, inner6, runnable};
+use crate::validator::fits;
 use crate::world::World;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -42,7 +43,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
             members.values().for_each(|member| collect(member, found));
         }
         Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -63,19 +64,32 @@ fn a_report_tells_what_helps_and_nothing_that_must_not_leave() {
     world.set_policy("rekey", "\"1s\"");
     world.up_hybrid();
     wait_for("key_IDs in the audit", WITHIN, || (key_ids(&world).len() >= 3).then_some(()));
+    let well = report(&world, "well.tar.gz", &[]);
     world.pair.kill();
     world.a.wait_state(&["HOLDOVER"], WITHIN);
+    for (schema, verb) in
+        [("events", &["events", "a", "--json"][..]), ("audit-show", &["audit", "show", "a", "--json"])]
+    {
+        fits(schema, &succeed(plait(&world.path()).args(verb)));
+    }
+    fits("status", &world.a.status().json.to_string());
+    let file = world.a.file("toml");
+    let doctor = world.a.run(&["doctor", file.to_str().unwrap(), "--json"]);
+    fits("doctor", std::str::from_utf8(&doctor.stdout).unwrap());
     let (text, open) = (report(&world, "r.tar.gz", &[]), report(&world, "open.tar.gz", &["--with-addresses"]));
     let (ids, secrets) = (key_ids(&world), secrets(&world));
     assert!(ids.len() >= 3 && secrets.len() >= 3, "{ids:?}");
     let inner = [inner4(1).to_string(), inner4(2).to_string(), inner6(1).to_string(), inner6(2).to_string()];
     for gone in ids.iter().chain(&secrets).chain(&inner) {
-        assert!(!text.contains(gone.as_str()) && !open.contains(gone.as_str()), "{gone} is told in {text}");
+        for text in [&well, &text, &open] {
+            assert!(!text.contains(gone.as_str()), "{gone} is told in {text}");
+        }
     }
     for underlay in ["10.1.1.1", "10.1.2.1", "10.3.1.254"] {
         assert!(!text.contains(underlay), "{underlay} is told in {text}");
     }
     assert!(open.contains("10.1.2.1:51900"), "--with-addresses tells the endpoint: {open}");
+    assert!(well.contains("HYBRID") && well.contains("\"key_ids\":[{\"key_id\":\""), "{well}");
     for words in [
         "\"daemon\":\"running\"",
         "HOLDOVER",

@@ -18,3 +18,4 @@ mod pages;
 mod sample;
 mod schema;
 mod server;
+mod validator;

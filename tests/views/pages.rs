@@ -140,6 +140,10 @@ fn a_daemon_that_stops_answering_is_said_and_its_figures_stand_still() {
     let text = browser.text();
     assert!(text.contains("NO ANSWER from the daemon") && text.contains("All figures below are 2"), "{text}");
     assert_eq!(browser.ask("document.title"), json!("NO ANSWER hq-dc"));
+    for id in ["state", "index", "peers", "events", "foot"] {
+        let opacity = browser.ask(&format!("getComputedStyle(document.getElementById('{id}')).opacity"));
+        assert_eq!(opacity, json!("0.45"), "#{id} is old too");
+    }
     keep(&mut browser, "no-answer-390-dark");
     browser.complaints.retain(|complaint| !complaint.contains("ERR_CONNECTION_REFUSED"));
     assert!(browser.complaints.is_empty(), "{:?}", browser.complaints);

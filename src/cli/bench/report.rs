@@ -35,7 +35,7 @@ impl Report {
     /// One object: `machine`, and `rows` with `figures`, `absent` or `failed`.
     pub(super) fn json(&self) -> String {
         let rows: Vec<Value> = self.rows.iter().map(row).collect();
-        let all = json!({ "machine": self.machine, "rows": rows, "interrupted": self.interrupted });
+        let all = json!({ "schema": 1, "machine": self.machine, "rows": rows, "interrupted": self.interrupted });
         format!("{all}\n")
     }
 

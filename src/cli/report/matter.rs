@@ -122,7 +122,9 @@ impl Matter {
 fn live(name: &str, run_dir: &Path) -> Result<LiveReport, Failure> {
     match ask(name, run_dir, &Request::Live, ANSWER_DEADLINE)? {
         Answer::Live { live } => Ok(*live),
-        _ => Err(Failure::new(Exit::Unreachable, "the daemon gave another answer than its figures")),
+        Answer::Done { .. } | Answer::Events { .. } | Answer::Refused { .. } | Answer::Status { .. } => {
+            Err(Failure::new(Exit::Unreachable, "the daemon gave another answer than its figures"))
+        }
     }
 }
 
