@@ -33,7 +33,7 @@ pub(crate) struct Odd {
 
 impl Default for Odd {
     fn default() -> Self {
-        Self { cn: "KME-A", san: &["127.0.0.1"], purpose: ExtendedKeyUsagePurpose::ServerAuth, valid: (-1, 30) }
+        Self { cn: "KME-A", san: &["127.0.0.1"], purpose: ExtendedKeyUsagePurpose::ServerAuth, valid: (-1, 90) }
     }
 }
 
@@ -45,7 +45,7 @@ impl Pki {
             dir: dir.path().to_owned(),
             kmes: vec![local("KME-A"), local("KME-B")],
             saes: ["SAE-A", "SAE-B", "SAE-X"].map(str::to_owned).to_vec(),
-            days: 30,
+            days: 90,
             renew: false,
             now: Clock::start().unix(),
         })
