@@ -64,6 +64,12 @@ fn a_report_tells_what_helps_and_nothing_that_must_not_leave() {
     world.set_policy("rekey", "\"1s\"");
     world.up_hybrid();
     wait_for("key_IDs in the audit", WITHIN, || (key_ids(&world).len() >= 3).then_some(()));
+    let (path, written) = (world.a.file("toml"), std::fs::read_to_string(world.a.file("toml")).unwrap());
+    std::fs::write(&path, written.replace("rekey = \"1s\"", "rekey = \"2s\"")).unwrap();
+    let reload = succeed(plait(&world.path()).args(["reload", "a", "--dry-run", "--json"]));
+    fits("reload", &reload);
+    assert!(reload.contains("\"kind\":\"peer_changed\""), "{reload}");
+    std::fs::write(&path, written).unwrap();
     let well = report(&world, "well.tar.gz", &[]);
     world.pair.kill();
     world.a.wait_state(&["HOLDOVER"], WITHIN);

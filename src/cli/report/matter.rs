@@ -120,12 +120,10 @@ impl Matter {
 }
 
 fn live(name: &str, run_dir: &Path) -> Result<LiveReport, Failure> {
-    match ask(name, run_dir, &Request::Live, ANSWER_DEADLINE)? {
-        Answer::Live { live } => Ok(*live),
-        Answer::Done { .. } | Answer::Events { .. } | Answer::Refused { .. } | Answer::Status { .. } => {
-            Err(Failure::new(Exit::Unreachable, "the daemon gave another answer than its figures"))
-        }
+    if let Answer::Live { live } = ask(name, run_dir, &Request::Live, ANSWER_DEADLINE)? {
+        return Ok(*live);
     }
+    Err(Failure::new(Exit::Unreachable, "the daemon gave another answer than its figures"))
 }
 
 /// The configuration as TOML, be it valid or not.
