@@ -92,6 +92,36 @@ fn all_views_agree_in_every_state_that_comes() {
     watch_over_an_end(&mut world);
 }
 
+#[test]
+fn all_views_agree_where_qkd_is_off() {
+    if !runnable("all_views_agree_where_qkd_is_off") {
+        return;
+    }
+    let mut world = World::new();
+    world.set_policy("qkd", "\"off\"");
+    world.a.config.status = Some(LISTEN.to_owned());
+    world.up();
+    agree(&world, "OFF", Duration::from_secs(15));
+}
+
+#[test]
+fn all_views_agree_when_keys_and_then_the_peer_are_lost() {
+    if !runnable("all_views_agree_when_keys_and_then_the_peer_are_lost") {
+        return;
+    }
+    let mut world = World::new();
+    world.set_policy("qkd", "\"preferred\"");
+    world.set_policy("rekey", "\"1s\"");
+    world.a.config.status = Some(LISTEN.to_owned());
+    world.up_hybrid();
+    world.pair.kill();
+    agree(&world, "DEGRADED", Duration::from_secs(30));
+    world.b.kill();
+    // Sealed and never answered: 25 s of that are DOWN.
+    let _flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(100));
+    agree(&world, "DOWN", Duration::from_secs(60));
+}
+
 /// A packet for a network that is no peer's is counted where people look.
 fn no_route(world: &mut World) {
     world.net.ip("a", "route add 10.77.0.0/16 dev a");
