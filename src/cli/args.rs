@@ -153,6 +153,9 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Weaken the policy for a time, deliberately: logged, shown, and only as far as the other site allows
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Read a secret key file on standard input, print the public key file
     #[command(after_help = "Example: plait pubkey < hq.key > hq.pub")]
     Pubkey,
@@ -282,6 +285,48 @@ pub enum AuditCommand {
     Export {
         /// Name of the interface, or its configuration file
         name: String,
+    },
+}
+
+/// `plait policy`.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Let traffic flow with less than the configured policy asks for; ends by itself, or with the daemon
+    #[command(after_help = "Example: plait policy override hq-dc --for 30m --reason 'fibre work, ticket 4711'\n\
+                            The stricter of both sites holds: do the same at the other.")]
+    Override {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// One peer; none: all whose policy is stricter
+        #[arg(long)]
+        peer: Option<String>,
+        /// For how long: 1s to 1day
+        #[arg(long = "for", value_name = "TIME", value_parser = super::policy::lasts)]
+        lasts: Duration,
+        /// Why: kept in the events and in the audit
+        #[arg(long, value_name = "TEXT", value_parser = super::policy::reason)]
+        reason: String,
+        /// preferred: QKD keys as far as there are any; off: none are asked for
+        #[arg(long, value_name = "WORD", default_value = "preferred", value_parser = super::policy::weaker)]
+        qkd: String,
+    },
+    /// Show the configured policy, the other end's, and what overrides it
+    #[command(after_help = "Example: plait policy show hq-dc")]
+    Show {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// For scripts: one JSON object a line
+        #[arg(long)]
+        json: bool,
+    },
+    /// End an override before its time
+    #[command(after_help = "Example: plait policy end hq-dc")]
+    End {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// One peer; none: all
+        #[arg(long)]
+        peer: Option<String>,
     },
 }
 

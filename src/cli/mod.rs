@@ -21,6 +21,7 @@ mod keys;
 mod lab;
 mod logs;
 mod man;
+mod policy;
 mod ratchet;
 mod reload;
 mod report;
@@ -72,6 +73,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Man { dir } => man::run(dir.as_deref()),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),
+        Verb::Policy(command) => policy::run(&command, &arguments.places.run_dir),
         Verb::Ratchet(command) => ratchet::run(&command, &arguments.places.state_dir),
         Verb::Rekey { name, peer, wait } => ask::rekey(&name, peer, wait, &arguments.places.run_dir),
         Verb::Reload { name, dry_run, json } => {

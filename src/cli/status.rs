@@ -117,7 +117,7 @@ fn look(name: Option<&str>, form: Form, run_dir: &Path) -> Result<(String, Exit)
     Ok((shown, exit))
 }
 
-fn report(name: &str, run_dir: &Path) -> Result<StatusReport, Failure> {
+pub(super) fn report(name: &str, run_dir: &Path) -> Result<StatusReport, Failure> {
     if let Answer::Status { status } = ask(name, run_dir, &Request::Status, ANSWER_DEADLINE)? {
         return Ok(*status);
     }

@@ -85,6 +85,9 @@ fn states(text: &mut Text, view: &LiveView, status: &StatusReport) {
     let help = "Time until traffic stops for want of QKD keys; absent while that clock does not run or has no end.";
     let family = text.family("plait_policy_deadline_seconds", Kind::Gauge, "seconds", help);
     each_peer(family, status, |peer| peer.deadline_seconds);
+    let help = "Time until an override of the policy ends; absent while there is none.";
+    let family = text.family("plait_policy_override_seconds", Kind::Gauge, "seconds", help);
+    each_peer(family, status, |peer| peer.over.as_ref().map(|over| over.remaining_seconds));
 }
 
 fn epochs(text: &mut Text, status: &StatusReport) {

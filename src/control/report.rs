@@ -90,6 +90,9 @@ pub struct PeerReport {
     pub policy: PolicyReport,
     /// The epoch that seals; null while there is none.
     pub epoch: Option<EpochReport>,
+    /// The policy is weaker than configured, for a time; null if it is not.
+    #[serde(default, rename = "override")]
+    pub over: Option<OverrideReport>,
     /// Until traffic stops for want of QKD keys; null while that clock does not run or has no end.
     pub deadline_seconds: Option<f64>,
     /// Since the start.
@@ -100,6 +103,19 @@ pub struct PeerReport {
     pub drops: BTreeMap<String, u64>,
     /// Control datagrams refused since the start, by reason.
     pub refused: BTreeMap<String, u64>,
+}
+
+/// An override of the policy: what an operator wants for a time, as far as the other end allows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverrideReport {
+    /// `preferred` or `off`, in place of the configured one.
+    pub qkd: String,
+    /// Until it ends.
+    pub remaining_seconds: f64,
+    /// The same moment, RFC 3339.
+    pub ends: String,
+    /// What the operator gave.
+    pub reason: String,
 }
 
 /// The epoch that seals.

@@ -48,6 +48,24 @@ pub enum Request {
         #[serde(default)]
         dry_run: bool,
     },
+    /// Weaken the policy for a time.
+    PolicyOverride {
+        /// One peer by its name; none: all whose policy is stricter.
+        #[serde(default)]
+        peer: Option<String>,
+        /// `preferred` or `off`.
+        qkd: String,
+        /// For how long.
+        for_seconds: u64,
+        /// Why.
+        reason: String,
+    },
+    /// The configured policy holds again.
+    PolicyEnd {
+        /// One peer by its name; none: all.
+        #[serde(default)]
+        peer: Option<String>,
+    },
     /// Close every session and end.
     Stop,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::time::Duration;
 
-use super::report::{EpochReport, PeerReport, SourceReport, StatusReport, is_stale};
+use super::report::{EpochReport, OverrideReport, PeerReport, SourceReport, StatusReport, is_stale};
 use super::time::{bytes, parse_rfc3339, rough};
 use crate::types::time::UnixTime;
 
@@ -86,6 +86,9 @@ fn peer(text: &mut String, peer: &PeerReport, sources: &[&SourceReport], now: Un
         Some(epoch) => self::epoch(text, epoch, peer.policy.rekey_seconds)?,
         None => writeln!(text, "  epoch: none")?,
     }
+    if let Some(over) = &peer.over {
+        writeln!(text, "  POLICY OVERRIDDEN: {}", override_words(over))?;
+    }
     if let Some(left) = peer.deadline_seconds {
         writeln!(text, "  WITHOUT QKD KEYS: traffic stops in {}", rough(left))?;
     }
@@ -100,6 +103,22 @@ fn peer(text: &mut String, peer: &PeerReport, sources: &[&SourceReport], now: Un
     writeln!(text, "  handshakes: {full} full, {fast} fast, {failed} failed    last full handshake: {last_full}")?;
     let (received, sent) = (bytes(peer.transfer.received_bytes), bytes(peer.transfer.sent_bytes));
     writeln!(text, "  transfer: {received} received, {sent} sent    drops: {}", drops(&peer.drops))
+}
+
+fn override_words(over: &OverrideReport) -> String {
+    let OverrideReport { qkd, remaining_seconds, ends, reason } = over;
+    format!("qkd {qkd} for {} more, until {ends}: {reason}", rough(*remaining_seconds))
+}
+
+/// `plait policy show`: one line a peer, and one more for an override.
+pub fn policy(peer: &PeerReport) -> String {
+    let word = |word: &Option<String>| word.clone().unwrap_or_else(|| "not known".to_owned());
+    let (configured, other, both) = (&peer.policy.qkd, word(&peer.peer_qkd), word(&peer.effective_qkd));
+    let mut text = format!("{}: configured {configured}, the other end {other}, in force {both}\n", peer.name);
+    if let Some(over) = &peer.over {
+        text.push_str(&format!("  overridden: {}\n", override_words(over)));
+    }
+    text
 }
 
 fn epoch(text: &mut String, epoch: &EpochReport, rekey_seconds: u64) -> std::fmt::Result {

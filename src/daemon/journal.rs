@@ -1,6 +1,7 @@
 //! What is told of the tunnel: log lines for people, states for systemd. Never key material; key_IDs by their prefix.
 
-use crate::engine::output::{Alarm, Event, EventKind, State};
+use crate::control::time::rfc3339;
+use crate::engine::output::{Alarm, Event, EventKind, OverrideChange, State};
 
 /// The interface exists and packets are looked at.
 pub(super) fn ready(interface: &str) {
@@ -45,6 +46,13 @@ pub(super) fn event(peer: &str, event: &Event) {
             tracing::warn!(peer, source = %source, reason = reason.as_str(), text, "no QKD key");
         }
         EventKind::PolicyDiffers => tracing::warn!(peer, "the peer has another QKD policy; the stricter holds"),
+        EventKind::Override(OverrideChange::Began { order, ends }) => {
+            let (qkd, until) = (order.qkd.as_str(), rfc3339(*ends));
+            tracing::warn!(peer, qkd, until, reason = order.reason, "POLICY OVERRIDDEN");
+        }
+        EventKind::Override(OverrideChange::Ended { early }) => {
+            tracing::warn!(peer, early, "the override of the policy has ended");
+        }
         EventKind::Roamed(to) => tracing::info!(peer, endpoint = %to.to, "endpoint moved"),
         EventKind::Alarm(alarm) => tell_alarm(peer, alarm),
     }

@@ -13,6 +13,7 @@ pub mod limits;
 mod live;
 pub mod load;
 mod mtu;
+mod overrides;
 mod pacing;
 pub mod pump;
 mod reload;

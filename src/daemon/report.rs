@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::fetch::Fetchers;
 use crate::config::{Config, Policy};
 use crate::control::report::{
-    EpochReport, HandshakeReport, KeyIdReport, PeerReport, PolicyReport, SCHEMA, SourceReport, StatusReport,
-    TransferReport, is_stale,
+    EpochReport, HandshakeReport, KeyIdReport, OverrideReport, PeerReport, PolicyReport, SCHEMA, SourceReport,
+    StatusReport, TransferReport, is_stale,
 };
 use crate::control::time::{rfc3339, seconds};
 use crate::engine::Engine;
@@ -154,6 +154,12 @@ fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {
         effective_qkd: status.effective_qkd.map(word),
         policy: PolicyReport { rekey_seconds: status.rekey.as_secs(), ..facts.policy.clone() },
         epoch: status.epoch.map(|of| epoch(of, suite)),
+        over: status.over.map(|over| OverrideReport {
+            qkd: over.order.qkd.as_str().to_owned(),
+            remaining_seconds: seconds(over.left),
+            ends: rfc3339(over.ends),
+            reason: over.order.reason,
+        }),
         deadline_seconds: status.deadline.map(seconds),
         handshakes: HandshakeReport {
             full: status.handshakes.full,

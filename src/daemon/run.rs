@@ -13,7 +13,7 @@ use super::pump::PumpNews;
 use super::reload::{Reloads, Wanted};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
-use super::{journal, live};
+use super::{journal, live, overrides};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::engine::output::Command;
@@ -173,6 +173,20 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &m
         }
         Request::Reload { dry_run } => {
             reloads.begin(running, Wanted::File(running.file.clone()), dry_run, Some(call.answer));
+        }
+        Request::PolicyOverride { peer, qkd, for_seconds, reason } => {
+            let answer = match which(running, peer.as_deref()) {
+                Ok(which) => overrides::begin(running, which, &qkd, for_seconds, &reason),
+                Err(error) => Answer::Refused { error },
+            };
+            drop(call.answer.send(answer));
+        }
+        Request::PolicyEnd { peer } => {
+            let answer = match which(running, peer.as_deref()) {
+                Ok(which) => overrides::end(running, which),
+                Err(error) => Answer::Refused { error },
+            };
+            drop(call.answer.send(answer));
         }
         Request::Stop => {
             drop(call.answer.send(Answer::Done { text: "stopping".to_owned() }));

@@ -15,7 +15,8 @@ impl Peer {
     ///
     /// Another public key is another site: the session ends. Terms that are said in a handshake start one at once; if
     /// they are stricter the old session ends soon (PROTOCOL 2.8a). Everything else leaves the session alone.
-    pub(super) fn change(&mut self, now: Now, setup: PeerSetup, renewed: SourceMask, desk: &mut Desk) {
+    pub(super) fn change(&mut self, now: Now, mut setup: PeerSetup, renewed: SourceMask, desk: &mut Desk) {
+        setup.policy = self.reconfigure_override(now, setup.policy, desk);
         let old = std::mem::replace(&mut self.setup, setup);
         desk.changed = true;
         self.forgive(old.source_mask(), renewed);
@@ -50,6 +51,8 @@ impl Peer {
     /// The site behind this name has another identity.
     fn become_another(&mut self, now: Now, desk: &mut Desk) {
         self.leave(now, desk);
+        self.setup.policy = self.configured_policy();
+        self.keys.over = None;
         self.is_primary = desk.me.fp() > self.setup.public.fp();
         self.link.endpoint = None;
         self.tally.peer_policy = None;
@@ -86,7 +89,7 @@ impl Peer {
     }
 
     /// A full handshake at once; those under way speak of what was.
-    fn agree_anew(&mut self, now: Now, desk: &mut Desk) {
+    pub(super) fn agree_anew(&mut self, now: Now, desk: &mut Desk) {
         self.abandon_attempt(desk);
         self.end_unanswered(desk);
         self.pace.full_due = Some(now.at);
@@ -100,7 +103,7 @@ impl Peer {
     }
 
     /// What was agreed under a weaker policy ends soon, whatever comes of the new handshake.
-    fn condemn_sessions(&mut self, now: Now) {
+    pub(super) fn condemn_sessions(&mut self, now: Now) {
         let end = now.at + POLICY_TURN;
         for chain in &mut self.keys.chains {
             chain.dates.condemned = true;
@@ -126,12 +129,16 @@ fn is_stricter(new: &PeerSetup, old: &PeerSetup) -> bool {
     is_stricter_policy(&new.policy, &old.policy) || (requires(new.ratchet) && !requires(old.ratchet))
 }
 
-fn is_stricter_policy(is: &PolicySetup, was: &PolicySetup) -> bool {
-    let rank = |policy: QkdPolicy| match policy {
+/// How strict a policy is, the strictest last.
+pub(super) fn rank(policy: QkdPolicy) -> u8 {
+    match policy {
         QkdPolicy::Off => 0,
         QkdPolicy::Preferred => 1,
         QkdPolicy::Required => 2,
-    };
+    }
+}
+
+pub(super) fn is_stricter_policy(is: &PolicySetup, was: &PolicySetup) -> bool {
     let limit = |policy: &PolicySetup| match policy.qkd {
         QkdPolicy::Required => policy.hold_last,
         QkdPolicy::Preferred => policy.degrade_for,

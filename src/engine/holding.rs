@@ -8,6 +8,7 @@ use super::desk::Desk;
 use super::output::{Alarm, EventKind, Now, State, StateFile};
 use super::peer::Peer;
 use super::replies::is_short;
+use super::setup::PolicySetup;
 use crate::dataplane::seal::seal_record;
 use crate::handshake::terms::LocalTerms;
 use crate::keys::clock::{from_clock_field, limit};
@@ -28,6 +29,13 @@ fn survives_deadline(epoch: &KeptEpoch<EpochFacts>) -> bool {
     epoch.standing == Standing::Unconfirmed && !epoch.facts.short
 }
 
+/// The limit of a policy as this end has it.
+fn own_limit(policy: &PolicySetup) -> LeftSeconds {
+    let seconds =
+        |span: Option<Duration>| span.map_or(u32::MAX, |span| u32::try_from(span.as_secs()).unwrap_or(u32::MAX));
+    limit(policy.qkd, seconds(policy.hold_last), seconds(policy.degrade_for))
+}
+
 impl Peer {
     /// What this end says of itself in a handshake.
     pub(super) fn own_terms(&self, now: Instant) -> LocalTerms {
@@ -37,11 +45,11 @@ impl Peer {
 
     /// The waiver for a short epoch, if the policy allows one now.
     pub(super) fn waiver(&self, now: Instant, agreed: &Agreed, exchange: Exchange) -> Option<QkdWaiver> {
-        let left = self
-            .keys
-            .clock
-            .remaining(now)
-            .unwrap_or_else(|| limit(agreed.policy, agreed.hold_last, agreed.degrade_for));
+        let full = limit(agreed.policy, agreed.hold_last, agreed.degrade_for);
+        let left = match self.eases(agreed.policy) {
+            true => self.override_left(now).min(full),
+            false => self.keys.clock.remaining(now).unwrap_or(full),
+        };
         waive(agreed.policy, exchange, left)
     }
 
@@ -51,7 +59,12 @@ impl Peer {
         if agreed.policy == QkdPolicy::Off || self.keys.clock.is_running() {
             return;
         }
-        self.keys.clock.start(now.at, limit(agreed.policy, agreed.hold_last, agreed.degrade_for));
+        let whole = match &self.keys.over {
+            // The configured policy counts from here, whatever overrides it.
+            Some(over) if self.eases(agreed.policy) => own_limit(&over.strict),
+            Some(_) | None => limit(agreed.policy, agreed.hold_last, agreed.degrade_for),
+        };
+        self.keys.clock.start(now.at, whole);
         if let Some(left) = from_clock_field(agreed.clock) {
             self.keys.clock.tighten(now.at, left);
         }
@@ -92,7 +105,7 @@ impl Peer {
 
     /// A confirmed epoch with enough keys ends the clock.
     pub(super) fn clear_clock_if_kept(&mut self, now: Now, tag: EpochTag, desk: &mut Desk) {
-        let kept = self.keys.ring.find(tag).is_some_and(|epoch| !epoch.facts.short);
+        let kept = self.keys.ring.find(tag).is_some_and(|epoch| !epoch.facts.short && !self.is_eased(epoch));
         if !kept || !self.keys.clock.is_running() {
             return;
         }
@@ -108,26 +121,54 @@ impl Peer {
         desk.changed = true;
     }
 
-    pub(super) fn clock_has_run_out(&self, now: Instant) -> bool {
-        self.keys.clock.is_expired(now)
+    /// Whether nothing more may be made short of keys in sessions of this policy.
+    pub(super) fn has_run_out_for(&self, now: Instant, policy: QkdPolicy) -> bool {
+        self.keys.clock.is_expired(now) && !self.eases(policy)
     }
 
     /// The deadline, as soon as it is seen.
     pub(super) fn block_if_run_out(&mut self, now: Now, desk: &mut Desk) {
-        if self.clock_has_run_out(now.at) && self.has_keys_to_lose() {
-            self.block(now, desk);
+        let has_ended = |epoch: &&KeptEpoch<EpochFacts>| self.policy_end(epoch).is_some_and(|end| end <= now.at);
+        let ended: Vec<EpochTag> = self.keys.ring.iter().filter(has_ended).map(|epoch| epoch.tag).collect();
+        if !ended.is_empty() {
+            self.end_epochs(now, &ended, desk);
         }
+    }
+
+    /// When the policy ends an epoch, if it does.
+    fn policy_end(&self, epoch: &KeptEpoch<EpochFacts>) -> Option<Instant> {
+        match &self.keys.over {
+            Some(over) if self.is_eased(epoch) => Some(over.until),
+            Some(_) | None => self.keys.clock.runs_out_at().filter(|_| !survives_deadline(epoch)),
+        }
+    }
+
+    /// These go; the other end is told by CLOSE, unless what seals has nothing to do with it.
+    pub(super) fn end_epochs(&mut self, now: Now, ended: &[EpochTag], desk: &mut Desk) {
+        let goes = |epoch: &KeptEpoch<EpochFacts>| ended.contains(&epoch.tag);
+        let has_run_out = self.keys.clock.is_expired(now.at);
+        let is_told = |epoch: &KeptEpoch<EpochFacts>| {
+            goes(epoch) || (has_run_out && survives_deadline(epoch) && !self.is_eased(epoch))
+        };
+        if !ended.is_empty() && self.keys.ring.sealing().is_some_and(is_told) {
+            self.seal_close(now);
+        }
+        let gone = self.keys.ring.take_if(goes);
+        self.forget_epochs(gone, desk);
+        self.settle_chains();
+        if !self.has_session() {
+            drop(self.link.staged.take());
+        }
+        self.after_loss(now, desk);
+        desk.changed = true;
     }
 
     /// Fails closed: CLOSE three times, then all keys go but an unconfirmed epoch that is not short (PROTOCOL 2.8a).
     pub(super) fn block(&mut self, now: Now, desk: &mut Desk) {
-        self.seal_close(now);
-        let gone = self.keys.ring.take_if(|epoch| !survives_deadline(epoch));
-        self.forget_epochs(gone, desk);
-        self.settle_chains();
+        let ends = |epoch: &&KeptEpoch<EpochFacts>| !survives_deadline(epoch);
+        let ended: Vec<EpochTag> = self.keys.ring.iter().filter(ends).map(|epoch| epoch.tag).collect();
+        self.end_epochs(now, &ended, desk);
         drop(self.link.staged.take());
-        self.after_loss(now, desk);
-        desk.changed = true;
     }
 
     /// Seals CLOSE under the epoch that seals, each copy its own counter, to leave one after the other.
@@ -151,18 +192,15 @@ impl Peer {
         }
     }
 
-    /// Whether there is an epoch that the deadline ends.
-    fn has_keys_to_lose(&self) -> bool {
-        self.keys.ring.iter().any(|epoch| !survives_deadline(epoch))
-    }
-
     /// When the clock runs out, or its remaining time is next written.
     pub(super) fn next_policy_deadline(&self) -> Option<Instant> {
-        let stops = self.keys.clock.runs_out_at().filter(|_| self.has_keys_to_lose());
-        [stops, self.keys.clock.next_write()].into_iter().flatten().min()
+        let stops = self.keys.ring.iter().filter_map(|epoch| self.policy_end(epoch)).min();
+        let over = self.keys.over.as_ref().map(|over| over.until);
+        [stops, over, self.keys.clock.next_write()].into_iter().flatten().min()
     }
 
     pub(super) fn on_policy_time(&mut self, now: Now, desk: &mut Desk) {
+        self.expire_override(now, desk);
         self.block_if_run_out(now, desk);
         if self.keys.clock.next_write().is_some_and(|due| due <= now.at) {
             self.write_clock(now, desk);
@@ -186,8 +224,8 @@ impl Peer {
     pub(super) fn until(&self, epoch: &KeptEpoch<EpochFacts>) -> Instant {
         let chain = self.keys.chains.iter().find(|chain| chain.session == epoch.tag.session);
         let session = chain.and_then(|chain| chain.dates.ends_at).unwrap_or(Instant::FAR_FUTURE);
-        let clock = self.keys.clock.runs_out_at().filter(|_| !survives_deadline(epoch)).unwrap_or(Instant::FAR_FUTURE);
-        epoch.reject_at.min(session).min(clock)
+        let policy = self.policy_end(epoch).unwrap_or(Instant::FAR_FUTURE);
+        epoch.reject_at.min(session).min(policy)
     }
 
     /// The word that `status` shows.
@@ -205,7 +243,8 @@ impl Peer {
         let policy = self.chain().map(|chain| chain.agreed.policy);
         match (self.keys.ring.sealing(), policy) {
             // Keys that survived the deadline pass packets when the other end has confirmed them.
-            _ if self.clock_has_run_out(now) => State::Blocked,
+            (Some(sealing), _) if self.keys.clock.is_expired(now) && !self.is_eased(sealing) => State::Blocked,
+            (None, _) if self.keys.clock.is_expired(now) => State::Blocked,
             (Some(_), Some(QkdPolicy::Off)) => State::Off,
             (Some(_), Some(QkdPolicy::Required)) if clock => State::Holdover,
             (Some(_), Some(QkdPolicy::Preferred)) if clock => State::Degraded,
@@ -260,6 +299,11 @@ impl Peer {
 
     /// What remains, for `status`; `None` while the clock does not run or has no end.
     pub(super) fn deadline(&self, now: Instant) -> Option<Duration> {
-        self.keys.clock.runs_out_at().map(|at| at.since(now))
+        let sealing = self.keys.ring.sealing();
+        let end = match sealing.filter(|epoch| self.is_eased(epoch)) {
+            Some(eased) => self.policy_end(eased),
+            None => self.keys.clock.runs_out_at(),
+        };
+        end.map(|at| at.since(now))
     }
 }

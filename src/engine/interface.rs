@@ -217,6 +217,7 @@ pub(super) fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: No
         rules: KeyRules::new(fit, budget),
         ratchet,
         clock,
+        over: None,
         ring: Keyring::new(EPOCH_OVERLAP),
         chains: Vec::new(),
     };

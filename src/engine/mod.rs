@@ -23,6 +23,7 @@ mod gather;
 mod holding;
 mod interface;
 pub mod output;
+pub mod overriding;
 mod pace;
 mod peer;
 mod peers;

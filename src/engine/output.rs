@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::overriding::OverrideOrder;
 use crate::dataplane::snapshot::{Endpoint, Snapshot};
 use crate::keys::request::KeyRequest;
 use crate::types::id::{KeyId, PeerId, SourceId};
@@ -134,6 +135,23 @@ pub enum Alarm {
     PskOrIdentity,
 }
 
+/// What became of an override of the policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OverrideChange {
+    /// It holds from now on.
+    Began {
+        /// As ordered.
+        order: OverrideOrder,
+        /// When it ends.
+        ends: UnixTime,
+    },
+    /// The configured policy holds again.
+    Ended {
+        /// Before its time.
+        early: bool,
+    },
+}
+
 /// Something worth a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
@@ -178,6 +196,8 @@ pub enum EventKind {
     },
     /// The peer runs another QKD policy; the stricter holds.
     PolicyDiffers,
+    /// An override of the policy began or ended.
+    Override(OverrideChange),
     /// The endpoint moved.
     Roamed(Endpoint),
     /// Wakes someone.

@@ -9,6 +9,7 @@ use super::attempt::Attempt;
 use super::chain::{Chain, EpochFacts};
 use super::desk::Desk;
 use super::output::{Alarm, EventKind, Now, State};
+use super::overriding::Override;
 use super::rekey::Rekey;
 use super::rekey_answer::RekeyAnswer;
 use super::rules::KeyRules;
@@ -42,6 +43,8 @@ pub(super) struct PeerState {
     pub(super) rules: KeyRules,
     pub(super) ratchet: RatchetStore,
     pub(super) clock: PolicyClock,
+    /// The policy is weaker for a time.
+    pub(super) over: Option<Override>,
     pub(super) ring: Keyring<EpochFacts>,
     /// Oldest first; the last confirmed one rekeys.
     pub(super) chains: Vec<Chain>,
@@ -214,6 +217,7 @@ impl Peer {
 
     /// What may not wait for its timer: the deadline, and the ends of epochs and sessions.
     pub(super) fn fail_closed(&mut self, now: Now, desk: &mut Desk) {
+        self.expire_override(now, desk);
         self.block_if_run_out(now, desk);
         self.expire_epochs(now, desk);
     }

@@ -63,11 +63,11 @@ impl Exchanges {
 impl Peer {
     /// When the next fast rekey of ours is due; `None` if none can start now.
     fn rekey_due(&self, now: Instant) -> Option<Instant> {
-        if self.clock_has_run_out(now) || !self.pace.admits {
+        let chain = self.chain().filter(|chain| chain.role == Role::Initiator)?;
+        if self.has_run_out_for(now, chain.agreed.policy) || !self.pace.admits {
             // An epoch that survived the deadline waits to be confirmed; nothing can be made from it before.
             return None;
         }
-        let chain = self.chain().filter(|chain| chain.role == Role::Initiator)?;
         let sealing = self.keys.ring.sealing()?;
         if self.exchanges.rekey.is_some() || sealing.tag.session != chain.session || sealing.tag.number != chain.epoch {
             return None;

@@ -230,7 +230,7 @@ impl Peer {
     /// Whether the clock ran out while a short session was being stored: none is used then (PROTOCOL 2.8a).
     pub(super) fn is_too_late(&self, now: Now, session: &NewSession) -> bool {
         session.agreed.is_short(session.mixed.iter().fold(SourceMask::EMPTY, |mask, (source, _)| mask.with(*source)))
-            && self.clock_has_run_out(now.at)
+            && self.has_run_out_for(now.at, session.agreed.policy)
     }
 
     /// Tells of the failures of sources and counts them for the probe times.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::output::{Now, State};
+use super::overriding::OverrideOrder;
 use super::peer::Peer;
 use crate::dataplane::traffic::Traffic;
 use crate::types::id::{KeyId, PeerId, SourceId};
@@ -31,6 +32,8 @@ pub struct PeerStatus {
     pub epoch: Option<EpochStatus>,
     /// What remains of the policy clock; `None` while it does not run or has no end.
     pub deadline: Option<Duration>,
+    /// The policy is weaker for a time.
+    pub over: Option<OverrideStatus>,
     /// Handshakes.
     pub handshakes: HandshakeTotals,
     /// Packets.
@@ -39,6 +42,17 @@ pub struct PeerStatus {
     pub refusals: Vec<(&'static str, u64)>,
     /// Sources that count as failed, and why.
     pub failed_sources: Vec<(SourceId, Reason)>,
+}
+
+/// An override of the policy.
+#[derive(Clone, Debug)]
+pub struct OverrideStatus {
+    /// As ordered.
+    pub order: OverrideOrder,
+    /// Until it ends.
+    pub left: Duration,
+    /// The same as a moment.
+    pub ends: UnixTime,
 }
 
 /// The epoch that seals.
@@ -131,6 +145,11 @@ impl Peer {
             rekey: self.pace.interval,
             epoch: self.epoch_status(now),
             deadline: self.deadline(now.at),
+            over: self.keys.over.as_ref().map(|over| OverrideStatus {
+                order: over.order.clone(),
+                left: over.until.since(now.at),
+                ends: over.ends,
+            }),
             handshakes: HandshakeTotals {
                 full: self.tally.full,
                 fast: self.tally.fast,

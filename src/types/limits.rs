@@ -95,6 +95,10 @@ pub const PEERS_MAX: usize = 16_384;
 pub const PEER_NUMBERS_MAX: usize = 65_536;
 /// How long the number of a peer that went is nobody's: what packet threads and key sources still say of it has come by then.
 pub const PEER_NUMBER_REST: Duration = Duration::from_secs(60);
+/// How long a policy may be overridden: a day; what is wanted for longer belongs in the configuration.
+pub const OVERRIDE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Characters of the reason for an override: a sentence and a ticket.
+pub const OVERRIDE_REASON_CHARS_MAX: usize = 200;
 /// How long a session goes on whose policy has become stricter (PROTOCOL 2.8a).
 pub const POLICY_TURN: Duration = Duration::from_secs(30);
 /// Characters of an interface name: `IFNAMSIZ` less the terminating zero (netdevice(7)).

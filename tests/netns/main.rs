@@ -46,6 +46,7 @@ mod leftovers;
 mod mtu;
 mod offloads;
 mod outages;
+mod overrides;
 mod peers;
 mod policies;
 mod queues;

@@ -18,6 +18,7 @@ mod exchange;
 mod kme;
 mod kme_faults;
 mod life;
+mod overrides;
 mod pacing;
 mod paths;
 mod patterns;

@@ -299,12 +299,17 @@ impl World {
         self.push(after, Happening::Packet { side, number });
     }
 
+    /// Something is asked of a running end.
+    pub(crate) fn ask<T>(&mut self, side: Side, what: impl FnOnce(&mut Engine, Now) -> T) -> T {
+        let now = self.clock();
+        let answer = what(self.nodes[side].engine.as_mut().unwrap(), now);
+        self.drain(side);
+        answer
+    }
+
     /// A running end is configured otherwise; gives the numbers of its peers.
     pub(crate) fn arrange(&mut self, side: Side, peers: Vec<Arranged>) -> Vec<PeerId> {
-        let now = self.clock();
-        let ids = self.nodes[side].engine.as_mut().and_then(|engine| engine.arrange(now, peers)).unwrap();
-        self.drain(side);
-        ids
+        self.ask(side, |engine, now| engine.arrange(now, peers)).unwrap()
     }
 
     /// An operator's command at one end.

@@ -53,6 +53,24 @@ pub enum What {
         /// The policy state in which it ended.
         state: String,
     },
+    /// The policy for a peer is weaker than configured from here on.
+    Override {
+        /// Whose.
+        peer: String,
+        /// The policy in place of the configured one.
+        qkd: String,
+        /// RFC 3339.
+        until: String,
+        /// What the operator gave.
+        reason: String,
+    },
+    /// The configured policy holds again.
+    OverrideEnd {
+        /// Whose.
+        peer: String,
+        /// Before its time.
+        early: bool,
+    },
     /// What could not be written.
     Gap {
         /// So many lines.

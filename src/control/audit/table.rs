@@ -24,6 +24,15 @@ pub enum Row {
         /// The word after.
         to: String,
     },
+    /// The policy for a peer was weakened for a time, or is as configured again.
+    Override {
+        /// RFC 3339.
+        time: String,
+        /// Whose.
+        peer: String,
+        /// What, until when and why.
+        text: String,
+    },
     /// Lines were lost or found changed.
     Fault {
         /// RFC 3339.
@@ -63,6 +72,14 @@ impl Table {
             // Whatever was open before ended without a word.
             What::Start { .. } | What::Stop => self.rest(),
             What::State { peer, from, to } => vec![Row::State { time, peer, from, to }],
+            What::Override { peer, qkd, until, reason } => {
+                let text = format!("policy overridden: qkd {qkd} until {until}: {reason}");
+                vec![Row::Override { time, peer, text }]
+            }
+            What::OverrideEnd { peer, early } => {
+                let text = if early { "override ended before its time" } else { "override ended" };
+                vec![Row::Override { time, peer, text: text.to_owned() }]
+            }
             What::Gap { lost } => vec![Row::Fault { time, text: format!("{lost} lines could not be written") }],
             What::Broken { text } => vec![Row::Fault { time, text }],
             What::Epoch(epoch) => {
@@ -101,7 +118,7 @@ impl Row {
     pub fn last_moment(&self) -> Option<&str> {
         match self {
             Self::Epoch(row) => row.ended.as_deref(),
-            Self::State { time, .. } | Self::Fault { time, .. } => Some(time),
+            Self::State { time, .. } | Self::Override { time, .. } | Self::Fault { time, .. } => Some(time),
         }
     }
 
@@ -109,6 +126,11 @@ impl Row {
     pub fn to_text(&self) -> String {
         match self {
             Self::State { time, peer, from, to } => format!("{time}  {peer}  {from} -> {to}\n"),
+            // What the file holds was perhaps not written by us.
+            Self::Override { time, peer, text } => {
+                let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+                format!("{time}  {peer}  {text}\n")
+            }
             Self::Fault { time, text } => format!("{time}  FAULT: {text}\n"),
             Self::Epoch(row) => row.to_text(),
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::live::{LIVE_SCHEMA, LiveReport};
 use super::super::measures::{Measures, PeerMeasures, SourceMeasures};
-use super::super::report::sample;
+use super::super::report::{OverrideReport, sample};
 use super::*;
 use crate::types::histogram::Histogram;
 
@@ -57,6 +57,12 @@ pub(super) fn view() -> LiveView {
     let mut status = sample::report();
     status.sources[0].certificate_expiry = Some("2027-01-01T00:00:00Z".to_owned());
     status.peers[0].deadline_seconds = Some(1799.4);
+    status.peers[0].over = Some(OverrideReport {
+        qkd: "preferred".to_owned(),
+        remaining_seconds: 600.5,
+        ends: "2026-11-24T09:14:00Z".to_owned(),
+        reason: "fibre work".to_owned(),
+    });
     status.peers[0].handshakes.failed = 5;
     status.peers[0].handshakes.failed_fast = 2;
     status.offload_given_up = vec!["gro".to_owned()];
@@ -94,6 +100,7 @@ fn every_figure_of_the_list_is_there_with_its_value() {
         (format!("plait_peer_state{{{peer},state=\"BLOCKED\"}}"), 0.0),
         (format!("plait_policy_transitions_total{{{peer},from=\"HYBRID\",to=\"HOLDOVER\"}}"), 3.0),
         (format!("plait_policy_deadline_seconds{{{peer}}}"), 1799.4),
+        (format!("plait_policy_override_seconds{{{peer}}}"), 600.5),
         (format!("plait_session_epoch{{{peer}}}"), 44.0),
         (format!("plait_key_age_seconds{{{peer}}}"), 43.1),
         (format!("plait_qkd_key_age_seconds{{{peer}}}"), 43.1),

@@ -42,6 +42,7 @@ pub(in crate::control) fn report() -> StatusReport {
         effective_qkd: Some(text("required")),
         policy: policy(),
         epoch: Some(epoch),
+        over: None,
         deadline_seconds: None,
         handshakes: HandshakeReport {
             full: 3,

@@ -12,8 +12,9 @@ use crate::config::AuditMode;
 use crate::control::audit::record::{Epoch, What};
 use crate::control::event::{Draft, EventKind};
 use crate::control::report::KeyIdReport;
+use crate::control::time::rfc3339;
 use crate::engine::Engine;
-use crate::engine::output::{Command, Event, EventKind as Engined, Now};
+use crate::engine::output::{Command, Event, EventKind as Engined, Now, OverrideChange};
 use crate::engine::status::PeerStatus;
 use crate::io::audit_file::AuditFile;
 use crate::io::clock::Clock;
@@ -101,6 +102,11 @@ impl Audit {
                 if let Some(status) = status_of(engine, now, event.peer) {
                     self.end(event.peer, &status);
                     self.begin(event.peer, &status, *number, *full, sources);
+                }
+            }
+            Engined::Override(change) => {
+                if let Some(status) = status_of(engine, now, event.peer) {
+                    self.put(of_override(status.name, change));
                 }
             }
             Engined::ExchangeFailed { .. }
@@ -226,6 +232,18 @@ impl Audit {
         if let Some(writer) = &self.writer {
             writer.put(self.clock.unix_millis(), what);
         }
+    }
+}
+
+fn of_override(peer: String, change: &OverrideChange) -> What {
+    match change {
+        OverrideChange::Began { order, ends } => What::Override {
+            peer,
+            qkd: order.qkd.as_str().to_owned(),
+            until: rfc3339(*ends),
+            reason: order.reason.clone(),
+        },
+        OverrideChange::Ended { early } => What::OverrideEnd { peer, early: *early },
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::control::event::{Draft, EventKind};
 use crate::control::text::shortened;
-use crate::engine::output::{Alarm, Event, EventKind as Engine, State};
+use crate::control::time::rfc3339;
+use crate::engine::output::{Alarm, Event, EventKind as Engine, OverrideChange, State};
 use crate::types::id::{KeyId, PeerId, SourceId};
 use crate::types::limits::DEAD_PEER_AFTER;
 use crate::types::policy::Reason;
@@ -89,6 +90,16 @@ impl Translator {
                 EventKind::PolicyDiffers,
                 "the peer has another QKD policy; the stricter holds".to_owned(),
             )),
+            Engine::Override(OverrideChange::Began { order, ends }) => {
+                let (qkd, until) = (order.qkd.as_str(), rfc3339(*ends));
+                let text = format!("the policy is overridden: qkd {qkd} until {until}: {}", order.reason);
+                at_once(draft(EventKind::Override, text))
+            }
+            Engine::Override(OverrideChange::Ended { early }) => {
+                let why = if *early { "before its time" } else { "its time is up" };
+                let text = format!("the override has ended, {why}: the configured policy holds");
+                at_once(draft(EventKind::Override, text))
+            }
             Engine::Roamed(to) => {
                 let draft = draft(EventKind::Endpoint, format!("the peer is at {} now", to.to));
                 vec![Happening { topic: Some(Topic::Endpoint(peer)), draft }]
