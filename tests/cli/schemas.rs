@@ -36,7 +36,9 @@ fn every_verb_that_prints_json_has_a_published_schema() {
             title,
             format!(
                 "plait {} --json",
-                name.replace("kme-", "kme ").replace("audit-", "audit ").replace("ratchet-", "ratchet ")
+                ["kme", "audit", "ratchet", "policy"]
+                    .iter()
+                    .fold(name, |name, group| name.replace(&format!("{group}-"), &format!("{group} ")))
             )
         );
     }
