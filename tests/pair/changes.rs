@@ -131,6 +131,7 @@ fn a_longer_interval_does_not_let_an_epoch_end_before_the_next() {
     world.run_for(Duration::from_secs(391));
     assert_eq!(world.nodes[1].delivered.len(), 390);
     assert!(world.status(0).unwrap().handshakes.fast <= 3, "the new interval holds");
+    assert_eq!(full(&world, 0), 1, "the session went on");
 }
 
 #[test]
