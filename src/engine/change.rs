@@ -22,7 +22,7 @@ impl Peer {
         self.forgive(old.source_mask(), renewed);
         if old.allowed_ips != self.setup.allowed_ips {
             // What waits may be another peer's now.
-            drop(self.link.staged.take());
+            self.link.staged.clear();
         }
         if old.public.fp() != self.setup.public.fp() {
             return self.become_another(now, desk);
@@ -118,7 +118,7 @@ impl Peer {
         self.pace.admits = admits;
         self.stop(now, desk);
         self.after_loss(now, desk);
-        drop(self.link.staged.take());
+        self.link.staged.clear();
         self.tell_state(now, desk);
     }
 }

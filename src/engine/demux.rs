@@ -168,7 +168,7 @@ impl Peer {
         if self.is_blocked(now.at) {
             return self.count("blocked");
         }
-        if self.link.staged.push(packet).is_some() {
+        for _ in 0..self.link.staged.push(now.at, packet) {
             self.count("staging full");
         }
         self.flush_staged(now, desk);

@@ -392,7 +392,7 @@ impl Peer {
         if self.is_blocked(now.at) {
             return;
         }
-        for packet in self.link.staged.take() {
+        for packet in self.link.staged.take(now.at) {
             if packet.len() > usize::from(mtu) {
                 self.link.traffic.drops.too_big.add(1);
                 continue;

@@ -157,7 +157,7 @@ impl Peer {
         self.forget_epochs(gone, desk);
         self.settle_chains();
         if !self.has_session() {
-            drop(self.link.staged.take());
+            self.link.staged.clear();
         }
         self.after_loss(now, desk);
         desk.changed = true;
@@ -168,7 +168,7 @@ impl Peer {
         let ends = |epoch: &&KeptEpoch<EpochFacts>| !survives_deadline(epoch);
         let ended: Vec<EpochTag> = self.keys.ring.iter().filter(ends).map(|epoch| epoch.tag).collect();
         self.end_epochs(now, &ended, desk);
-        drop(self.link.staged.take());
+        self.link.staged.clear();
     }
 
     /// Seals CLOSE under the epoch that seals, each copy its own counter, to leave one after the other.

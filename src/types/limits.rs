@@ -158,6 +158,8 @@ pub const ROAM_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Inner packets of a peer that wait for its first epoch: a TCP handshake's worth, not a buffer.
 pub const STAGING_PACKETS_MAX: usize = 64;
+/// Longest wait of such a packet: the life of an attempt; applications have sent it again by then, or given up.
+pub const STAGING_LIFE: Duration = ATTEMPT_LIFE;
 /// Receive epochs of a peer (PROTOCOL 2.9): current, unconfirmed and previous ones.
 pub const RECEIVE_EPOCHS_MAX: usize = 6;
 /// Unconfirmed epochs of a peer (PROTOCOL 2.9).

@@ -134,3 +134,23 @@ fn a_lost_first_answer_does_not_leave_the_initiator_waiting() {
         });
     }
 }
+
+#[test]
+fn packets_that_waited_through_an_outage_do_not_come_out_hours_later() {
+    let mut world = World::new(27, [Config::required(), Config::required()]);
+    world.kme.both(crate::kme::Mood::Dry);
+    world.start(0);
+    world.start(1);
+    for number in 0..4 {
+        world.send_later(Duration::from_secs(1), 0, number);
+    }
+    world.run_for(Duration::from_secs(7200));
+    world.kme.both(crate::kme::Mood::Good);
+    // These wait as well, and not for long.
+    world.send_later(Duration::ZERO, 0, 100);
+    world.run_to("HYBRID", Duration::from_secs(80), |w| w.both(State::Hybrid));
+    world.send_later(Duration::ZERO, 0, 101);
+    world.run_for(Duration::from_secs(1));
+    let came = &world.nodes[1].delivered;
+    assert!(came.contains(&101) && came.iter().all(|number| *number >= 100), "{came:?}");
+}
