@@ -22,9 +22,11 @@ pub mod session;
 pub mod dataplane;
 // F6 the engine
 pub mod engine;
-// F7 what operators write and read
+// F7 what operators write and read; what drives the engine through simulated years
 pub mod config;
 pub mod control;
+#[cfg(feature = "sim")]
+pub mod sim;
 // ---- the purity line: nothing above reads a clock, entropy, files or sockets ----
 // F8 the machine's edges
 pub mod io;
