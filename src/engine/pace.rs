@@ -111,12 +111,13 @@ impl Peer {
         }
     }
 
-    /// The responder's own interval or volume limit: it asks the initiator (PROTOCOL 2.8 "PLEASE_REKEY").
+    /// The responder's configured interval or volume limit: it asks the initiator (PROTOCOL 2.8 "PLEASE_REKEY"). Not what
+    /// `rekey = "auto"` makes of it: keys that the initiator drew look like income here, and only the initiator's stock pays.
     fn ask_for_rekey(&mut self, now: Now) {
         let Some(chain) = self.chain().filter(|chain| chain.role == Role::Responder) else { return };
         let due = self.keys.ring.sealing().is_some_and(|epoch| {
             epoch.tag.session == chain.session
-                && (epoch.seal.needs_rekey() || now.at.since(epoch.born) >= self.pace.interval)
+                && (epoch.seal.needs_rekey() || now.at.since(epoch.born) >= self.setup.policy.rekey)
         });
         if due {
             self.pace.please_rekey.get_or_insert(now.at);

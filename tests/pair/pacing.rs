@@ -36,3 +36,21 @@ fn rekeys_follow_the_interval_that_was_told_last_up_to_the_configured_one() {
     let left = |e: &EventKind| matches!(e, EventKind::State { to, .. } if *to != State::Hybrid);
     assert_eq!((world.told(0, left), world.told(1, left)), (0, 0), "hitless");
 }
+
+#[test]
+fn only_the_end_that_began_the_session_sets_the_pace() {
+    let mut config = Config::required();
+    config.policy.rekey = seconds(600);
+    config.policy.full = seconds(24 * 3600);
+    let mut passive = config.clone();
+    passive.knows_endpoint = false;
+    let mut world = World::started(81, [config, passive]);
+    world.run_to("HYBRID", seconds(1), |w| w.both(State::Hybrid));
+    for (side, interval) in [(0, 100), (1, 10)] {
+        world.command(side, Command::Pace { peer: PeerId(0), interval: seconds(interval) });
+    }
+    let before = world.status(0).unwrap().handshakes.fast;
+    world.run_for(seconds(605));
+    let rekeys = world.status(0).unwrap().handshakes.fast - before;
+    assert!((5..=7).contains(&rekeys), "{rekeys} rekeys in 605 s: the keys of a stock for one direction would run out");
+}
