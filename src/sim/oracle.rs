@@ -210,8 +210,8 @@ impl Oracle {
 
 #[cfg(test)]
 mod tests {
-    use crate::sim::plan::Crypto;
     use super::*;
+    use crate::sim::plan::Crypto;
 
     fn oracle(wanted: impl Fn(&Plan) -> bool) -> Oracle {
         let plan = (0..10_000).map(|seed| Plan::of(seed, Crypto::Double)).find(|plan| wanted(plan)).unwrap();
