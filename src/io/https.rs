@@ -23,6 +23,7 @@ use zeroize::Zeroizing;
 
 use super::clock::Clock;
 use super::http_date;
+use super::last_words::HeardOut;
 use super::tls::client::{ClientFiles, ClientTls, client_tls, server_name};
 use super::tls::explain::{explain_connect, explain_tls, tls_error};
 use super::tls::leaf::Leaf;
@@ -40,8 +41,10 @@ const ADDRESSES_MAX: usize = 4;
 const HEADERS_MAX: usize = 64;
 /// Bytes of an answer's head.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// How long the connection's last words are waited for: they say why it ended.
-const LAST_WORDS: Duration = Duration::from_millis(100);
+/// How long the last words of a connection that ends are waited for: they say why.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+/// What a machine that stood still over a deadline may still take to read the refusal that came meanwhile.
+const LATE_WORDS: Duration = Duration::from_millis(100);
 
 /// One request.
 pub struct Call {
@@ -185,10 +188,7 @@ impl Turn<'_> {
     pub async fn call(&mut self, until: Instant, call: &Call) -> Result<Answer, Fault> {
         // Taken out, so that a call that is given up half-way leaves no half-read connection behind.
         let kept = self.live.take();
-        let exchange = timeout_at(until, self.exchange(kept, call));
-        exchange
-            .await
-            .unwrap_or_else(|_| Err(Fault::lasting(Stage::Exchange, Reason::Deadline, "no whole answer in time")))
+        self.exchange(kept, until, call).await
     }
 
     /// TLS version and key exchange of the connection, if there is one.
@@ -201,17 +201,17 @@ impl Turn<'_> {
         self.live.as_ref().map(|live| &live.seen)
     }
 
-    async fn exchange(&mut self, kept: Option<Live>, call: &Call) -> Result<Answer, Fault> {
+    async fn exchange(&mut self, kept: Option<Live>, until: Instant, call: &Call) -> Result<Answer, Fault> {
         if let Some(mut live) = kept {
-            match self.client.send(&mut live, call).await {
+            match self.client.send(&mut live, until, call).await {
                 Ok(answer) => return self.keep(live, answer),
                 // The KME closed the kept connection; at most one key is lost with a request that it still read.
                 Err(Broken::Unanswered(_)) => {}
                 Err(Broken::Fault(fault)) => return Err(fault),
             }
         }
-        let mut live = self.client.connect().await?;
-        let answer = self.client.send(&mut live, call).await.map_err(Broken::into_fault)?;
+        let mut live = timeout_at(until, self.client.connect()).await.unwrap_or_else(|_| Err(late()))?;
+        let answer = self.client.send(&mut live, until, call).await.map_err(Broken::into_fault)?;
         self.keep(live, answer)
     }
 
@@ -219,6 +219,10 @@ impl Turn<'_> {
         *self.live = Some(live);
         Ok(answer)
     }
+}
+
+fn late() -> Fault {
+    Fault::lasting(Stage::Exchange, Reason::Deadline, "no whole answer in time")
 }
 
 /// How a sent request failed.
@@ -244,7 +248,8 @@ impl HttpsClient {
         let connecting = async {
             let tcp = self.connect_tcp(&to).await?;
             (doing, stage) = ("TLS handshake", Stage::Tls);
-            let tls = TlsConnector::from(Arc::clone(&self.tls.config)).connect(self.name.clone(), tcp).await;
+            let connector = TlsConnector::from(Arc::clone(&self.tls.config));
+            let tls = connector.connect(self.name.clone(), HeardOut::new(tcp)).await;
             tls.map_err(|error| self.tls_fault(&error, &error))
         };
         let stream = timeout(CONNECT_TIMEOUT, connecting).await.unwrap_or_else(|_| {
@@ -286,7 +291,7 @@ impl HttpsClient {
     }
 
     /// What was negotiated, and whether it is enough.
-    fn check_session(&self, stream: &TlsStream<TcpStream>) -> Result<String, Fault> {
+    fn check_session(&self, stream: &TlsStream<HeardOut>) -> Result<String, Fault> {
         let (_, session) = stream.get_ref();
         let version = match session.protocol_version() {
             Some(rustls::ProtocolVersion::TLSv1_3) => "TLSv1.3",
@@ -306,13 +311,27 @@ impl HttpsClient {
         Ok(tls)
     }
 
-    async fn send(&self, live: &mut Live, call: &Call) -> Result<Answer, Broken> {
+    async fn send(&self, live: &mut Live, until: Instant, call: &Call) -> Result<Answer, Broken> {
         let request = self.request(call).map_err(Broken::Fault)?;
         if let Err(error) = live.sender.ready().await {
             return Err(Broken::Unanswered(self.ended(live, &error).await));
         }
-        match live.sender.try_send_request(request).await {
-            Ok(response) => self.read(response, call).await.map_err(Broken::Fault),
+        let sent = {
+            let mut sending = std::pin::pin!(live.sender.try_send_request(request));
+            match timeout_at(until, &mut sending).await {
+                Ok(sent) => sent,
+                // An answer is too late, a refusal by TLS is still the reason.
+                Err(_) => match timeout(LATE_WORDS, sending).await {
+                    Ok(Err(failed)) if tls_error(failed.error()).is_some() => Err(failed),
+                    Ok(_) | Err(_) => return Err(Broken::Fault(late())),
+                },
+            }
+        };
+        match sent {
+            Ok(response) => {
+                let answer = timeout_at(until, self.read(response, call)).await;
+                answer.unwrap_or_else(|_| Err(late())).map_err(Broken::Fault)
+            }
             Err(failed) => {
                 let error = failed.into_error();
                 let is_unanswered = !error.is_parse();

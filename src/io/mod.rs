@@ -17,6 +17,7 @@ pub mod keyfile;
 pub mod keyfile_error;
 pub mod kme_client;
 pub mod kme_server;
+mod last_words;
 pub mod lock;
 pub mod path_probe;
 pub mod pki;

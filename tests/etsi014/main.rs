@@ -10,6 +10,10 @@
 )]
 
 mod answers;
+mod bad_replies;
+mod broken_http;
+mod broken_json;
+mod certificates;
 mod cli;
 mod doctor;
 mod exactly_once;
@@ -20,6 +24,7 @@ mod pair;
 mod pkcs12;
 mod pki;
 mod raw;
+mod refused_late;
 mod requests;
 mod sites;
 mod stub;

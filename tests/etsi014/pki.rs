@@ -105,7 +105,7 @@ impl Pki {
     }
 }
 
-fn params(odd: &Odd) -> CertificateParams {
+pub(crate) fn params(odd: &Odd) -> CertificateParams {
     let mut params = CertificateParams::new(odd.san.iter().map(|san| (*san).to_owned()).collect::<Vec<_>>()).unwrap();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, odd.cn);

@@ -31,6 +31,11 @@ pub fn tls_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a Error> {
 pub fn explain_tls(error: &Error, own: &Leaf, now: UnixTime) -> (Reason, String) {
     match error {
         Error::InvalidCertificate(CertificateError::Other(other)) => (Reason::Unreachable, other.0.to_string()),
+        // The chain was judged before, by words of its own: this is the signature over the handshake.
+        Error::InvalidCertificate(CertificateError::BadSignature) => {
+            let text = "the KME's certificate is refused: whoever answers there does not have its private key";
+            (Reason::Unreachable, text.to_owned())
+        }
         Error::InvalidCertificate(reason) => {
             (Reason::Unreachable, format!("the KME's certificate is refused: {reason}"))
         }

@@ -55,9 +55,15 @@ impl KmeVerifier {
             let text = "is X.509 v1, which cannot be checked; have it reissued as v3, or pin it by pin_sha256";
             return Err(refusal(text));
         }
-        let cert = ParsedCertificate::try_from(end_entity).map_err(|error| word(&error, &leaf))?;
+        if leaf.is_ca {
+            return Err(refusal(&format!(
+                "is that of a CA ({}), expected one that was issued to the KME",
+                leaf.subject
+            )));
+        }
+        let cert = ParsedCertificate::try_from(end_entity).map_err(|error| word(&error, &leaf, now))?;
         verify_server_cert_signed_by_trust_anchor(&cert, &self.roots, intermediates, now, self.algorithms.all)
-            .map_err(|error| word(&error, &leaf))?;
+            .map_err(|error| word(&error, &leaf, now))?;
         match &self.expected {
             Expected::Name(name) if leaf.is_named(name) => Ok(()),
             Expected::Name(name) => Err(refusal(&format!(
@@ -96,15 +102,19 @@ fn check_pin(leaf: &Leaf, pin: &Pin) -> Result<(), Error> {
     clippy::wildcard_enum_match_arm,
     reason = "the library's reasons are non-exhaustive; those not named get its own words"
 )]
-fn word(error: &Error, leaf: &Leaf) -> Error {
+fn word(error: &Error, leaf: &Leaf, now: UnixTime) -> Error {
     use CertificateError as E;
     let Error::InvalidCertificate(reason) = error else { return refusal(&format!("is refused: {error}")) };
     let Leaf { subject, issuer, .. } = leaf;
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
     let text = match reason {
         E::UnknownIssuer => format!(
             "was not issued by a CA of ca_file: it is {subject}, issued by {issuer}; \
              ca_file must hold that issuer (or the KME must send the chain to one that it holds)"
         ),
+        E::Expired | E::ExpiredContext { .. } if now <= leaf.not_after => {
+            format!("has a chain with a CA certificate that has expired ({subject}, issued by {issuer})")
+        }
         E::Expired | E::ExpiredContext { .. } => {
             format!("has expired ({subject}): renew it, or look at this machine's clock")
         }
@@ -116,11 +126,26 @@ fn word(error: &Error, leaf: &Leaf) -> Error {
         }
         E::BadSignature => format!(
             "is not signed by the CA of ca_file, although its issuer has that name ({subject}, issued by {issuer}): \
-             was the CA made anew?"
+             was the CA made anew? An issuer with an RSA key of less than 2048 bits is not accepted either"
         ),
-        other => format!("is refused ({subject}, issued by {issuer}): {other}"),
+        E::BadEncoding => format!("is not well-formed ({subject}): have it reissued"),
+        E::UnsupportedSignatureAlgorithmContext { .. } | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            format!("is signed in a way that is no longer accepted, as SHA-1 ({subject}, issued by {issuer})")
+        }
+        other => format!("is refused ({subject}, issued by {issuer}): {}", chain_words(&other.to_string())),
     };
     refusal(&text)
+}
+
+/// Words for what the library calls by its own names.
+fn chain_words(name: &str) -> &str {
+    let known = [
+        ("EndEntityUsedAsCa", "a certificate that is no CA's has issued it"),
+        ("PathLenConstraintViolated", "its chain is longer than its CA allows"),
+        ("NameConstraintViolation", "its CA may not issue certificates for this name"),
+        ("UnsupportedCriticalExtension", "it has a critical extension that is not known here"),
+    ];
+    known.iter().find(|(own, _)| name.contains(own)).map_or(name, |(_, words)| words)
 }
 
 /// A sentence that goes on after "the KME's certificate".
