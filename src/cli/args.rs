@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::exit::Exit;
 use super::init::args::InitOrder;
 use super::kme::args::KmeCommand;
+use super::peer::args::PeerCommand;
 
 /// Site tunnel keyed by QKD (ETSI GS QKD 014), ML-KEM-1024 and X25519 together.
 #[derive(Debug, Parser)]
@@ -153,6 +154,9 @@ pub enum Verb {
         #[arg(long, value_name = "DIR")]
         dir: Option<PathBuf>,
     },
+    /// Let a peer in or go while the daemon runs; sessions of the others go on
+    #[command(subcommand)]
+    Peer(PeerCommand),
     /// Weaken the policy for a time, deliberately: logged, shown, and only as far as the other site allows
     #[command(subcommand)]
     Policy(PolicyCommand),

@@ -84,6 +84,6 @@ fn exit_of(blame: Blame) -> Exit {
     match blame {
         Blame::Configuration => Exit::Configuration,
         Blame::Permission => Exit::Permission,
-        Blame::Restart | Blame::System => Exit::Failure,
+        Blame::Request | Blame::Restart | Blame::System => Exit::Failure,
     }
 }

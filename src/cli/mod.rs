@@ -8,6 +8,7 @@ pub mod exit;
 pub mod init;
 pub mod kme;
 pub mod output;
+pub mod peer;
 
 mod ask;
 mod audit;
@@ -71,6 +72,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Init(order) => init::run(&order),
         Verb::Kme(command) => kme::run(*command, &arguments.places.run_dir),
         Verb::Man { dir } => man::run(dir.as_deref()),
+        Verb::Peer(command) => peer::run(&command, &arguments.places.run_dir),
         Verb::Pubkey => keys::pubkey(),
         Verb::Demo => demo::run(),
         Verb::Policy(command) => policy::run(&command, &arguments.places.run_dir),

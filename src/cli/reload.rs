@@ -11,7 +11,7 @@ use crate::control::reload::{ReloadReport, text};
 use crate::control::request::{Answer, Request};
 
 /// A configuration of thousands of peers is read and its routes are set within this time.
-const RELOAD_DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const RELOAD_DEADLINE: Duration = Duration::from_secs(60);
 
 /// `plait reload NAME [--dry-run] [--json]`.
 pub(super) fn run(name: &str, dry_run: bool, form: Form, run_dir: &Path) -> Outcome {

@@ -5,6 +5,7 @@
 //! reported at its line.
 
 mod check;
+pub mod edit;
 mod error;
 mod file;
 mod model;

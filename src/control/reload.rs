@@ -69,6 +69,8 @@ pub enum Blame {
     Configuration,
     /// A right is missing, or too many have one.
     Permission,
+    /// What was asked for cannot be.
+    Request,
     /// It cannot be changed while the daemon runs.
     Restart,
     /// The system refused something; what had been done was taken back.

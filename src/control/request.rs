@@ -48,6 +48,28 @@ pub enum Request {
         #[serde(default)]
         dry_run: bool,
     },
+    /// One more peer.
+    PeerAdd {
+        /// A `[[peer]]` section and its `[[qkd]]` sections, as in a configuration.
+        sections: String,
+        /// SHA-256 of the configuration, in hexadecimal digits, without which nothing is done; none: whichever runs.
+        #[serde(default)]
+        only_if: Option<String>,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// One peer less.
+    PeerRemove {
+        /// Its name.
+        peer: String,
+        /// As with `PeerAdd`.
+        #[serde(default)]
+        only_if: Option<String>,
+        /// Only say what would change.
+        #[serde(default)]
+        dry_run: bool,
+    },
     /// Weaken the policy for a time.
     PolicyOverride {
         /// One peer by its name; none: all whose policy is stricter.

@@ -2,20 +2,22 @@
 
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::effects::Effects;
 use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
 use super::live::Live;
 use super::pump::PumpNews;
-use super::reload::{Reloads, Wanted};
+use super::reload::{PeerEdit, Reloads, Wanted};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{journal, live, overrides};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
+use crate::crypto::digest::sha256;
 use crate::engine::output::Command;
 use crate::io::control_socket::{Call, ControlSocket};
 use crate::types::id::PeerId;
@@ -174,6 +176,12 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &m
         Request::Reload { dry_run } => {
             reloads.begin(running, Wanted::File(running.file.clone()), dry_run, Some(call.answer));
         }
+        Request::PeerAdd { sections, only_if, dry_run } => {
+            change_peers(running, reloads, PeerEdit::Add { sections }, only_if, dry_run, call.answer);
+        }
+        Request::PeerRemove { peer, only_if, dry_run } => {
+            change_peers(running, reloads, PeerEdit::Remove { peer }, only_if, dry_run, call.answer);
+        }
         Request::PolicyOverride { peer, qkd, for_seconds, reason } => {
             let answer = match which(running, peer.as_deref()) {
                 Ok(which) => overrides::begin(running, which, &qkd, for_seconds, &reason),
@@ -194,6 +202,30 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &m
         }
     }
     Course::GoOn
+}
+
+/// Begins to read what runs with one peer more or less, if the caller knows what runs.
+fn change_peers(
+    running: &Running,
+    reloads: &mut Reloads,
+    edit: PeerEdit,
+    only_if: Option<String>,
+    dry_run: bool,
+    answer: oneshot::Sender<Answer>,
+) {
+    let runs = HEXLOWER.encode(&sha256(running.text.as_bytes()));
+    if only_if.is_some_and(|expected| expected != runs) {
+        let name = &running.facts.interface;
+        let error = format!(
+            "the configuration file says something else than what runs: `plait reload {name} --dry-run` shows what; \
+             reload first, or leave --save out"
+        );
+        // A caller who has gone needs no answer.
+        drop(answer.send(Answer::Refused { error }));
+        return;
+    }
+    let wanted = Wanted::Peers { file: running.file.clone(), runs: running.text.clone(), edit };
+    reloads.begin(running, wanted, dry_run, Some(answer));
 }
 
 /// The peer of that name; none means all.

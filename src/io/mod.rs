@@ -22,6 +22,7 @@ pub mod lock;
 pub mod path_probe;
 pub mod pki;
 pub mod refusal;
+pub mod replace;
 pub mod self_test;
 pub mod source;
 pub mod state;

@@ -85,6 +85,9 @@ pub const WORK_RESERVED_RATE: u32 = 16;
 pub const WORK_SOURCES_MAX: usize = 256;
 /// Bytes of a configuration file: room for 131 072 prefixes and as many comments.
 pub const CONFIG_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of the sections of one peer that are handed to a running daemon: a thousand prefixes; with every letter escaped
+/// they still fit a request of the control socket.
+pub const PEER_SECTIONS_BYTES_MAX: usize = 24 * 1024;
 /// Errors of a configuration shown at once: more are read by nobody.
 pub const CONFIG_ERRORS_MAX: usize = 50;
 /// Characters of the name of a peer or source: fits a file name with its ending, and a line of `status`.

@@ -36,7 +36,7 @@ fn every_verb_that_prints_json_has_a_published_schema() {
             title,
             format!(
                 "plait {} --json",
-                ["kme", "audit", "ratchet", "policy"]
+                ["kme", "audit", "ratchet", "policy", "peer"]
                     .iter()
                     .fold(name, |name, group| name.replace(&format!("{group}-"), &format!("{group} ")))
             )

@@ -43,6 +43,7 @@ mod harness;
 mod headers;
 mod impairment;
 mod leftovers;
+mod membership;
 mod mtu;
 mod offloads;
 mod outages;

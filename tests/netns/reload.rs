@@ -15,7 +15,7 @@ const FAST: Duration = Duration::from_millis(10);
 const SOON: Duration = Duration::from_secs(20);
 
 /// `kind peer source` of each change.
-fn kinds(report: &Value) -> Vec<String> {
+pub(crate) fn kinds(report: &Value) -> Vec<String> {
     let word = |change: &Value, key: &str| change[key].as_str().unwrap_or("-").to_owned();
     let changes = report["changes"].as_array().unwrap();
     changes.iter().map(|change| ["kind", "peer", "source"].map(|key| word(change, key)).join(" ")).collect()
@@ -30,17 +30,17 @@ fn told(site: &Site) -> Vec<String> {
 }
 
 /// A hub `a`, which knows only `b` at first, and `c` beside it; all run, the first two with a session.
-struct Hub {
-    a: Site,
+pub(crate) struct Hub {
+    pub(crate) a: Site,
     _b: Site,
-    c: Site,
+    pub(crate) c: Site,
     _pairs: [KmePair; 2],
-    net: Arc<Net>,
-    _dir: tempfile::TempDir,
+    pub(crate) net: Arc<Net>,
+    pub(crate) dir: tempfile::TempDir,
 }
 
 impl Hub {
-    fn up() -> Self {
+    pub(crate) fn up() -> Self {
         let (net, dir) = (Arc::new(Net::new(&["a", "b", "c"])), tempfile::tempdir().unwrap());
         let path = dir.path().to_path_buf();
         let kmes = [("KME-A", 1), ("KME-B", 2), ("KME-A2", 1), ("KME-C", 3)];
@@ -63,7 +63,7 @@ impl Hub {
         }
         a.wait_state(&["HYBRID"], HYBRID_WITHIN);
         b.wait_state(&["HYBRID"], HYBRID_WITHIN);
-        Self { a, _b: b, c, _pairs: [to_b, to_c], net, _dir: dir }
+        Self { a, _b: b, c, _pairs: [to_b, to_c], net, dir }
     }
 }
 

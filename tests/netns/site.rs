@@ -51,8 +51,14 @@ impl Site {
 
     /// Writes the configuration and starts the daemon, but waits for nothing.
     pub(crate) fn launch(&mut self) {
+        self.write();
+        self.launch_as_it_is();
+    }
+
+    /// Starts the daemon with the configuration that lies there.
+    fn launch_as_it_is(&mut self) {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
-        let file = self.write();
+        let file = self.file("toml");
         let mut command: Command = plait(&self.dir);
         command.arg("up").arg(&file);
         let log = self.file("log");
@@ -78,6 +84,16 @@ impl Site {
     /// Starts the daemon and waits until its control socket answers.
     pub(crate) fn up(&mut self) {
         self.launch();
+        self.wait_up();
+    }
+
+    /// The same with the configuration that lies there.
+    pub(crate) fn up_as_it_is(&mut self) {
+        self.launch_as_it_is();
+        self.wait_up();
+    }
+
+    fn wait_up(&mut self) {
         let begun = Instant::now();
         while self.try_status().is_none() {
             let daemon = self.daemon.as_mut().unwrap();

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use ratatui::DefaultTerminal;
 use ratatui::buffer::Buffer;
+use ratatui::crossterm::cursor::Show;
 use ratatui::crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, poll, read};
+use ratatui::crossterm::execute;
 use ratatui::crossterm::terminal::size;
 use ratatui::layout::Rect;
 
@@ -46,14 +48,26 @@ pub(super) fn run(name: Option<&str>, once: bool, run_dir: &Path) -> Outcome {
             "top needs a terminal; `--once` and `plait status --watch` write anywhere",
         ));
     }
-    let unusable = |error| Failure::io("the terminal cannot be used", &error);
-    let stop = Stop::listen().map_err(unusable)?;
-    // It also restores the terminal before a panic is told.
-    let mut terminal = ratatui::try_init().map_err(unusable)?;
-    let ended = go_on(&mut terminal, &stop, &name, run_dir, first);
-    ratatui::restore();
-    ended.map_err(unusable)?;
+    let ended = on_the_terminal(|terminal, stop| go_on(terminal, stop, &name, run_dir, first));
+    ended.map_err(|error| Failure::io("the terminal cannot be used", &error))?;
     Ok(Exit::Ok)
+}
+
+/// Takes the whole terminal for `work`, and leaves it as it was, however `work` ends.
+fn on_the_terminal(work: impl FnOnce(&mut DefaultTerminal, &Stop) -> std::io::Result<()>) -> std::io::Result<()> {
+    let stop = Stop::listen()?;
+    // It also restores the terminal before a panic is told, but for the cursor: that is left to a drop, and a process
+    // that aborts drops nothing.
+    let mut terminal = ratatui::try_init()?;
+    let restore = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        // Nobody can be told that this failed.
+        drop(execute!(stdout(), Show));
+        restore(panic);
+    }));
+    let ended = work(&mut terminal, &stop);
+    ratatui::restore();
+    ended
 }
 
 /// The one that is named, or the only one that runs.
@@ -134,3 +148,6 @@ fn text(screen: &Screen, area: Rect) -> String {
     let line = |y| (0..area.width).filter_map(|x| buffer.cell((x, y))).map(|cell| cell.symbol()).collect::<String>();
     (0..area.height).map(|y| line(y).trim_end().to_owned() + "\n").collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,12 @@
 //! Another configuration while the daemon runs: all of it is read and checked first; then what differs is changed, and
 //! nothing else is touched. A configuration that cannot be used changes nothing.
 //!
-//! `prepare` reads, on a thread of its own, while the loop goes on; `difference` says what is another; `apply` changes it.
+//! `peers` is the text that runs with one peer more or less; `prepare` reads, on a thread of its own, while the loop goes
+//! on; `difference` says what is another; `apply` changes it.
 
 mod apply;
 mod difference;
+mod peers;
 mod prepare;
 mod refused;
 
@@ -13,6 +15,7 @@ use std::path::PathBuf;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
+pub(super) use self::peers::PeerEdit;
 use self::prepare::Prepared;
 use self::refused::Refused;
 use super::effects::Effects;
@@ -29,6 +32,15 @@ const EVENTS_MAX: usize = 64;
 pub(super) enum Wanted {
     /// The file as it is now.
     File(PathBuf),
+    /// What runs, with one peer more or less.
+    Peers {
+        /// The configuration file: names of other files count from its folder.
+        file: PathBuf,
+        /// The text that runs.
+        runs: String,
+        /// What is to be another.
+        edit: PeerEdit,
+    },
 }
 
 /// One reload that is being read.
@@ -73,6 +85,9 @@ impl Reloads {
         tokio::task::spawn_blocking(move || {
             let prepared = match wanted {
                 Wanted::File(file) => prepare::from_file(&file, clients, now),
+                Wanted::Peers { file, runs, edit } => {
+                    peers::loaded(&file, &runs, &edit).and_then(|loaded| prepare::from_loaded(loaded, clients, now))
+                }
             };
             // The loop has ended: nobody waits any more.
             drop(read.blocking_send(prepared));
