@@ -111,6 +111,8 @@ pub enum EventKind {
     Kme,
     /// The peer's address is another.
     Endpoint,
+    /// The interval of rekeys follows the keys that there are: `from` and `to` are intervals; or keys run short.
+    Budget,
     /// A certificate of ours ends soon or has ended.
     Certificate,
     /// Help of the kernel is not used any more because it failed.
@@ -130,7 +132,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// All that this version makes.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Start,
         Self::Stop,
         Self::State,
@@ -140,6 +142,7 @@ impl EventKind {
         Self::RekeyFailed,
         Self::Kme,
         Self::Endpoint,
+        Self::Budget,
         Self::Certificate,
         Self::Offload,
         Self::Alarm,
@@ -160,6 +163,7 @@ impl EventKind {
             Self::RekeyFailed => "rekey_failed",
             Self::Kme => "kme",
             Self::Endpoint => "endpoint",
+            Self::Budget => "budget",
             Self::Certificate => "certificate",
             Self::Offload => "offload",
             Self::Alarm => "alarm",

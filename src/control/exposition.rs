@@ -104,7 +104,7 @@ fn epochs(text: &mut Text, status: &StatusReport) {
     let help = "Fresh QKD keys mixed into the epoch in use; absent while there is none.";
     let family = text.family("plait_epoch_qkd_keys", Kind::Gauge, "", help);
     each_peer(family, status, |peer| peer.epoch.as_ref().map(|epoch| epoch.key_ids.len()));
-    let help = "Configured interval of fast rekeys.";
+    let help = "Interval of fast rekeys: as configured, or what rekey = \"auto\" makes of it.";
     let family = text.family("plait_rekey_interval_seconds", Kind::Gauge, "seconds", help);
     each_peer(family, status, |peer| Some(peer.policy.rekey_seconds));
     let help = "When the last full handshake was confirmed; absent before the first.";
@@ -182,6 +182,15 @@ fn stocks(text: &mut Text, status: &StatusReport) {
     let help = "Time since the KME said so; over 95 s the figure is stale.";
     let family = text.family("plait_kme_stored_keys_age_seconds", Kind::Gauge, "seconds", help);
     each_source(family, status, |source| source.stored_keys_age_seconds);
+    let help = "Keys a second that came into the stock for this end, over ten minutes; absent while that is not known.";
+    let family = text.family("plait_kme_key_income_per_second", Kind::Gauge, "", help);
+    each_source(family, status, |source| source.rate_in_per_second);
+    let help = "Keys a second that this end used, over ten minutes; absent while that is not known.";
+    let family = text.family("plait_kme_key_use_per_second", Kind::Gauge, "", help);
+    each_source(family, status, |source| source.rate_out_per_second);
+    let help = "How long the stock lasts if it goes on to fall as it does; absent while it does not fall.";
+    let family = text.family("plait_kme_stock_lasts_seconds", Kind::Gauge, "seconds", help);
+    each_source(family, status, |source| source.lasts_seconds);
     let help =
         "1 while the tunnel gets keys from it, 0 while this end's KME or the other's fails; absent before the first.";
     let family = text.family("plait_kme_up", Kind::Gauge, "", help);

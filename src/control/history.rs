@@ -1,10 +1,10 @@
-//! Looks at counters, kept for a while, and the rates that follow from them.
+//! Looks at counters and stocks, kept for a while, and the throughput that follows from them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use super::live::{COURSES_MAX, StockReport};
-use super::report::{StatusReport, is_stale};
+use super::report::StatusReport;
 use super::time::seconds;
 use crate::types::time::Instant;
 
@@ -14,8 +14,6 @@ pub const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 pub const LOOKS_MAX: usize = 360;
 /// Stocks kept a source: two hours of a KME that is asked every 30 s.
 pub const STOCKS_MAX: usize = 240;
-/// Rates are those of this long, ten rekeys at the default interval; a stock that has become stale has none.
-const RATE_SPAN: Duration = Duration::from_secs(600);
 
 #[derive(Clone, Copy)]
 struct Traffic {
@@ -29,8 +27,6 @@ struct Stock {
     /// When the KME said so.
     at: Instant,
     keys: u64,
-    /// Keys that this end had used by then.
-    used: u64,
 }
 
 /// Of all peers and sources of an interface, by their names: their places in the report change with the configuration.
@@ -67,7 +63,7 @@ impl History {
             // The same answer again, a little older: ages are rounded, polls are further apart.
             let is_new = stocks.back().is_none_or(|last| at.since(last.at) > Duration::from_secs(1));
             if is_new {
-                keep(stocks, Stock { at, keys, used: source.keys_used }, STOCKS_MAX);
+                keep(stocks, Stock { at, keys }, STOCKS_MAX);
             }
         }
     }
@@ -88,31 +84,12 @@ impl History {
     pub fn stock(&self, at: usize, report: &StatusReport, now: Instant) -> Option<StockReport> {
         let source = report.sources.get(at)?;
         let stocks = self.sources.get(&(source.peer.clone(), source.name.clone()))?;
-        let mut told = StockReport {
+        Some(StockReport {
             source: source.name.clone(),
             peer: source.peer.clone(),
             stored: stocks.iter().map(|stock| (seconds(now.since(stock.at)), stock.keys)).collect(),
-            used_per_minute: None,
-            change_per_minute: None,
-            lasts_seconds: None,
-        };
-        let recent = |stock: &&Stock| now.since(stock.at) <= RATE_SPAN;
-        if let (Some(first), Some(last)) = (stocks.iter().find(recent), stocks.back())
-            && last.at > first.at
-            && !is_stale(now.since(last.at).as_secs_f64())
-        {
-            let minutes = last.at.since(first.at).as_secs_f64() / 60.0;
-            let change = (last.keys as f64 - first.keys as f64) / minutes;
-            told.used_per_minute = Some(rounded(last.used.saturating_sub(first.used) as f64 / minutes));
-            told.change_per_minute = Some(rounded(change));
-            told.lasts_seconds = (change < 0.0).then(|| (last.keys as f64 / -change * 60.0).round());
-        }
-        Some(told)
+        })
     }
-}
-
-fn rounded(rate: f64) -> f64 {
-    (rate * 100.0).round() / 100.0
 }
 
 fn keep<T>(looks: &mut VecDeque<T>, look: T, most: usize) {

@@ -83,7 +83,7 @@ pub struct StatePoint {
     pub to: String,
 }
 
-/// What a source's stock does.
+/// What a source's stock did; its rates are in the status.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StockReport {
     /// Its name.
@@ -92,12 +92,6 @@ pub struct StockReport {
     pub peer: String,
     /// Age in seconds and keys, oldest first: one each time the KME said so.
     pub stored: Vec<(f64, u64)>,
-    /// Keys that this end took in a minute, over the last minutes; null before there are two looks.
-    pub used_per_minute: Option<f64>,
-    /// What the stock gained in a minute, over the last minutes, whoever took and brought; null before there are two looks.
-    pub change_per_minute: Option<f64>,
-    /// How long the stock lasts if that goes on; null while it does not shrink.
-    pub lasts_seconds: Option<f64>,
 }
 
 /// What a state means and what it asks of a person.

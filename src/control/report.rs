@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::keys::estimate::STALE_AFTER;
+
 /// Number of this form.
 pub const SCHEMA: u32 = 1;
 
-/// A polled figure older than this is stale: three polls in a row brought none (a KME is asked every 30 s).
-pub const STALE_AFTER_SECONDS: f64 = 95.0;
+/// A polled figure older than this is stale.
+pub const STALE_AFTER_SECONDS: f64 = STALE_AFTER.as_secs_f64();
 
 /// Whether a figure of this age is stale.
 pub fn is_stale(age_seconds: f64) -> bool {
@@ -63,8 +65,14 @@ pub struct PolicyReport {
     pub hold_last_seconds: Option<u64>,
     /// Under `preferred`.
     pub degrade_for_seconds: Option<u64>,
-    /// Fast rekey.
+    /// Fast rekey: of a peer at present, else as configured; with `rekey = "auto"` the longest.
     pub rekey_seconds: u64,
+    /// With `rekey = "auto"` the shortest interval; null if it is fixed.
+    #[serde(default)]
+    pub rekey_min_seconds: Option<u64>,
+    /// With `rekey = "auto"` the longest interval; null if it is fixed.
+    #[serde(default)]
+    pub rekey_max_seconds: Option<u64>,
     /// Full handshake.
     pub full_seconds: u64,
 }
@@ -86,6 +94,13 @@ pub struct PeerReport {
     pub peer_qkd: Option<String>,
     /// The stricter of both; null until there was a session.
     pub effective_qkd: Option<String>,
+    /// The greater `min_sources` of both; null until there was a session.
+    #[serde(default)]
+    pub effective_min_sources: Option<u8>,
+    /// How long both allow traffic without QKD keys: the smaller `hold_last` or `degrade_for`; null if that has no end,
+    /// and until there was a session.
+    #[serde(default)]
+    pub effective_limit_seconds: Option<u64>,
     /// This end's policy for the peer.
     pub policy: PolicyReport,
     /// The epoch that seals; null while there is none.
@@ -197,6 +212,16 @@ pub struct SourceReport {
     /// Whether that is so long ago that the figure says little: over [`STALE_AFTER_SECONDS`]. Null while there is none.
     #[serde(default)]
     pub stored_keys_stale: Option<bool>,
+    /// Keys a second that came into the stock for this end in the last ten minutes; a full stock takes no more than is
+    /// used. Null before a minute was seen, and while the figure is stale.
+    #[serde(default)]
+    pub rate_in_per_second: Option<f64>,
+    /// Keys a second that this end used in that time; null likewise.
+    #[serde(default)]
+    pub rate_out_per_second: Option<f64>,
+    /// How long the stock lasts if it goes on to fall as in that time, whoever takes from it; null while it does not.
+    #[serde(default)]
+    pub lasts_seconds: Option<f64>,
     /// Of the last connection.
     pub tls: Option<String>,
     /// Delivered to the engine.

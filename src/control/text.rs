@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use super::report::{EpochReport, OverrideReport, PeerReport, SourceReport, StatusReport, is_stale};
-use super::time::{bytes, parse_rfc3339, rough};
+use super::time::{bytes, parse_rfc3339, per_second, rough};
 use crate::types::time::UnixTime;
 
 /// Characters of a key_ID that are shown: its beginning and its end, as people compare them.
@@ -147,6 +147,12 @@ fn source(text: &mut String, source: &SourceReport) -> std::fmt::Result {
     if let (Some(keys), Some(age)) = (source.stored_keys, source.stored_keys_age_seconds) {
         let stale = if is_stale(age) { ", STALE" } else { "" };
         write!(text, ", {keys} keys stored ({} ago{stale})", rough(age))?;
+    }
+    if let (Some(income), Some(used)) = (source.rate_in_per_second, source.rate_out_per_second) {
+        write!(text, ", {} in, {} out", per_second(income), per_second(used))?;
+    }
+    if let Some(lasts) = source.lasts_seconds {
+        write!(text, ", lasts {}", rough(lasts))?;
     }
     write!(text, ", {} used", source.keys_used)?;
     if let (Some(error), Some(age)) = (&source.last_error, source.last_error_age_seconds) {

@@ -77,6 +77,22 @@ pub fn seconds(span: Duration) -> f64 {
     (span.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
+/// A rate in a second with six decimals: one key a day has two figures then.
+pub fn rate(per_second: f64) -> f64 {
+    (per_second * 1e6).round() / 1e6
+}
+
+/// A rate with two figures: `3.9/s`, `0.017/s`, `120/s`.
+pub fn per_second(rate: f64) -> String {
+    if rate <= 0.0 {
+        return "0/s".to_owned();
+    }
+    // The first figure's place; a rate below a millionth is none that matters.
+    let first = rate.log10().floor().max(-6.0) as i32;
+    let places = usize::try_from(1 - first).unwrap_or(0);
+    format!("{rate:.places$}/s")
+}
+
 /// One rounded figure with its unit: `43 s`, `4 min`, `2 h`, `3 days`.
 pub fn rough(seconds: f64) -> String {
     let whole = seconds.max(0.0) as u64;
@@ -148,6 +164,13 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn rates_have_two_figures() {
+        let words = [0.0, 3.9, 1.0 / 60.0, 0.5, 12.4, 123.4, 1.0 / 86_400.0, 1e-9].map(per_second);
+        assert_eq!(words, ["0/s", "3.9/s", "0.017/s", "0.50/s", "12/s", "123/s", "0.000012/s", "0.0000000/s"]);
+        assert_eq!([1.0 / 60.0, 0.0].map(rate), [0.016_667, 0.0]);
     }
 
     #[test]

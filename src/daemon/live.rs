@@ -96,7 +96,8 @@ pub(super) fn status(running: &Running, now: Now) -> StatusReport {
     let uptime = now.at.since(Instant::ZERO);
     let in_use = InUse { mtu: running.mtu.used(), offload: running.offloads.set() };
     let nobodys = Nobodys::of(&running.engine);
-    report::status(&running.facts, &in_use, uptime, running.engine.status(now), nobodys, &running.fetchers)
+    let rates = |peer, source, used| running.pacing.rates(peer, source, now.at, used);
+    report::status(&running.facts, &in_use, uptime, running.engine.status(now), nobodys, (&running.fetchers, &rates))
 }
 
 fn of_course(course: &Course, now: Instant) -> CourseReport {

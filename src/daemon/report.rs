@@ -9,11 +9,12 @@ use crate::control::report::{
     EpochReport, HandshakeReport, KeyIdReport, OverrideReport, PeerReport, PolicyReport, SCHEMA, SourceReport,
     StatusReport, TransferReport, is_stale,
 };
-use crate::control::time::{rfc3339, seconds};
+use crate::control::time::{rate, rfc3339, seconds};
 use crate::engine::Engine;
 use crate::engine::output::State;
 use crate::engine::status::{EpochStatus, PeerStatus};
 use crate::io::source::SourceSnapshot;
+use crate::keys::estimate::Rates;
 use crate::types::id::{PeerId, SourceId};
 use crate::types::offload::{Offload, OffloadSet};
 use crate::types::policy::Suite;
@@ -99,6 +100,8 @@ pub(super) fn policy(policy: &Policy) -> PolicyReport {
         hold_last_seconds: policy.hold_last.map(|span| span.as_secs()),
         degrade_for_seconds: policy.degrade_for.map(|span| span.as_secs()),
         rekey_seconds: policy.rekey.as_secs(),
+        rekey_min_seconds: policy.rekey_min.map(|shortest| shortest.as_secs()),
+        rekey_max_seconds: policy.rekey_min.map(|_| policy.rekey.as_secs()),
         full_seconds: policy.full.as_secs(),
     }
 }
@@ -110,14 +113,15 @@ pub(super) fn status(
     uptime: Duration,
     peers: Vec<PeerStatus>,
     nobodys: Nobodys,
-    fetchers: &Fetchers,
+    (fetchers, rates): (&Fetchers, &dyn Fn(PeerId, SourceId, u64) -> Rates),
 ) -> StatusReport {
     let worst = peers.iter().map(|peer| peer.state).max().unwrap_or(State::Holding);
     let by_id: BTreeMap<PeerId, &PeerStatus> = peers.iter().map(|peer| (peer.id, peer)).collect();
-    let of_peer = |id: PeerId, source_id, figures| {
+    let of_peer = |id: PeerId, source_id, figures: SourceSnapshot| {
         let peer = by_id.get(&id);
         let not_used = peer.and_then(|peer| not_used(peer, source_id));
-        source(peer.map(|peer| peer.name.clone()).unwrap_or_default(), figures, not_used)
+        let rates = rates(id, source_id, figures.keys_used);
+        source(peer.map(|peer| peer.name.clone()).unwrap_or_default(), figures, rates, not_used)
     };
     let sources = fetchers.figures().map(|(peer, id, figures)| of_peer(peer, id, figures)).collect();
     StatusReport {
@@ -152,6 +156,8 @@ fn peer(status: PeerStatus, facts: &PeerFacts, suite: Suite) -> PeerReport {
         allowed_ips: facts.allowed_ips.clone(),
         peer_qkd: status.peer_qkd.map(word),
         effective_qkd: status.effective_qkd.map(word),
+        effective_min_sources: status.effective_need,
+        effective_limit_seconds: status.effective_limit.map(|limit| limit.as_secs()),
         policy: PolicyReport { rekey_seconds: status.rekey.as_secs(), ..facts.policy.clone() },
         epoch: status.epoch.map(|of| epoch(of, suite)),
         over: status.over.map(|over| OverrideReport {
@@ -208,7 +214,7 @@ fn not_used(peer: &PeerStatus, id: SourceId) -> Option<&'static str> {
     known.map(|(_, reason)| reason.as_str()).or(unknown)
 }
 
-fn source(peer: String, figures: SourceSnapshot, not_used: Option<&str>) -> SourceReport {
+fn source(peer: String, figures: SourceSnapshot, rates: Rates, not_used: Option<&str>) -> SourceReport {
     let (stored_keys, stored_keys_age_seconds) = figures.stored_keys.map(|(keys, age)| (keys, seconds(age))).unzip();
     let (last_error, last_error_age_seconds) = figures.last_error.map(|(text, age)| (text, seconds(age))).unzip();
     SourceReport {
@@ -220,6 +226,9 @@ fn source(peer: String, figures: SourceSnapshot, not_used: Option<&str>) -> Sour
         stored_keys,
         stored_keys_age_seconds,
         stored_keys_stale: stored_keys_age_seconds.map(is_stale),
+        rate_in_per_second: rates.income.map(rate),
+        rate_out_per_second: rates.used.map(rate),
+        lasts_seconds: rates.lasts.map(|lasts| lasts.as_secs_f64().round()),
         tls: figures.tls,
         keys_used: figures.keys_used,
         requests_ok: figures.requests_ok,

@@ -96,8 +96,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         }
         running.engine.handle_timeout(running.now());
         look_at_audit(&mut running);
-        let now = running.now();
-        running.pacing.look(now, &running.fetchers, &mut running.engine);
+        look_at_budget(&mut running);
         effects.drain(&mut running);
         waiters.look(&running);
         running.events.look(running.offloads.set(), &running.fetchers);
@@ -127,6 +126,15 @@ fn look_at_audit(running: &mut Running) {
     let now = running.now();
     if let Some(draft) = running.audit.look(&mut running.engine, now) {
         running.events.record(draft);
+    }
+}
+
+/// Intervals follow the keys that there are.
+fn look_at_budget(running: &mut Running) {
+    let now = running.now();
+    for (peer, draft) in running.pacing.look(now, &running.fetchers, &mut running.engine) {
+        let name = running.peer_names.get(&peer).map_or("", String::as_str);
+        running.events.record(draft.peer(name));
     }
 }
 

@@ -146,7 +146,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     let config = loaded.config.clone();
     let numbered = || (0..).map(PeerId);
     let events = Events::new(clock, numbered().zip(names(&config)));
-    let pacing = Pacing::new(numbered().zip(config.peers.iter().map(|peer| &peer.policy)));
+    let pacing = Pacing::new(numbered().zip(&config.peers));
     let audit = Audit::new(config.interface.audit, clock, loaded.me.suite());
     let peer_names = numbered().zip(config.peers.iter().map(|peer| peer.name.clone())).collect();
     let (file, text) = (std::path::absolute(file).unwrap_or_else(|_| file.to_owned()), loaded.text.clone());

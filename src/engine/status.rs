@@ -7,6 +7,8 @@ use super::output::{Now, State};
 use super::overriding::OverrideOrder;
 use super::peer::Peer;
 use crate::dataplane::traffic::Traffic;
+use crate::keys::clock::limit;
+use crate::keys::policy::LeftSeconds;
 use crate::types::id::{KeyId, PeerId, SourceId};
 use crate::types::policy::{Cipher, QkdPolicy, Reason};
 use crate::types::time::UnixTime;
@@ -26,6 +28,10 @@ pub struct PeerStatus {
     pub peer_qkd: Option<QkdPolicy>,
     /// The stricter of both, once there was a session.
     pub effective_qkd: Option<QkdPolicy>,
+    /// Sources that both ends want mixed, once there was a session.
+    pub effective_need: Option<u8>,
+    /// How long both allow traffic without QKD keys; `None` if that has no end, and until there was a session.
+    pub effective_limit: Option<Duration>,
     /// Interval of its fast rekeys at present.
     pub rekey: Duration,
     /// The epoch in use.
@@ -142,6 +148,12 @@ impl Peer {
             endpoint: self.link.endpoint.or_else(|| self.configured()).map(|endpoint| endpoint.to),
             peer_qkd: self.tally.peer_policy,
             effective_qkd: self.chain().map(|chain| chain.agreed.policy),
+            effective_need: self.chain().map(|chain| chain.agreed.need),
+            effective_limit: self.chain().and_then(|chain| {
+                let agreed = &chain.agreed;
+                let limit = limit(agreed.policy, agreed.hold_last, agreed.degrade_for);
+                (limit != LeftSeconds::UNLIMITED).then(|| Duration::from_secs(u64::from(limit.0)))
+            }),
             rekey: self.pace.interval,
             epoch: self.epoch_status(now),
             deadline: self.deadline(now.at),

@@ -16,6 +16,10 @@ const SAMPLE_GAP_MIN: Duration = Duration::from_secs(1);
 const SAMPLES_MAX: usize = 64;
 /// How long a stock must last without any income, as far as the longest interval allows: a working day and its night.
 pub const STOCK_HORIZON: Duration = Duration::from_secs(24 * 3600);
+/// Without a status report for so long the estimate is stale: three polls in a row brought none (a KME is asked every 30 s).
+pub const STALE_AFTER: Duration = Duration::from_secs(95);
+/// A stock that lost fewer keys in the window does not fall: a full one lacks the key that was used last.
+const FALL_MIN: u64 = 3;
 /// What is used of the income while the stock falls: the rest fills it.
 const SHARE_FALLING: f64 = 0.8;
 /// The same while it does not fall: a full stock hides what more could come, so a little more is tried.
@@ -60,33 +64,80 @@ impl KeyEstimate {
         self.samples.back().map(|last| last.stored.saturating_sub(used.saturating_sub(last.used)))
     }
 
-    /// Keys a second that came into the stock for this end, at least: one key less than was seen, for it may have been
-    /// on its way before. `None` before enough was seen.
-    pub fn income(&self) -> Option<f64> {
-        let (gained, span) = self.gained()?;
-        Some(gained.saturating_sub(1) as f64 / span.as_secs_f64())
+    /// Keys a second that came into the stock for this end: what it gained, and what this end used. A full stock gains
+    /// no more than was used. `None` before enough was seen, and while the KME says nothing.
+    pub fn income(&self, now: Instant) -> Option<f64> {
+        let window = self.window(now)?;
+        Some(window.gained() as f64 / window.span.as_secs_f64())
     }
 
     /// Keys a second that may be used for long: a little more than came while the stock does not fall, less if it does.
-    pub fn bearable(&self) -> Option<f64> {
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
+    /// One key less than was seen counts as come, for it may have been on its way before.
+    pub fn bearable(&self, now: Instant) -> Option<f64> {
+        let window = self.window(now)?;
         // A sixteenth is what blocks of key make it waver.
-        let is_steady = last.stored + first.stored / 16 >= first.stored;
-        self.income().map(|income| income * if is_steady { SHARE_STEADY } else { SHARE_FALLING })
+        let is_steady = window.last.stored + window.first.stored / 16 >= window.first.stored;
+        let income = window.gained().saturating_sub(1) as f64 / window.span.as_secs_f64();
+        Some(income * if is_steady { SHARE_STEADY } else { SHARE_FALLING })
     }
 
     /// Keys a second that this end used.
-    pub fn use_rate(&self) -> Option<f64> {
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
-        let span = last.at.since(first.at);
-        (span >= INCOME_SPAN_MIN).then(|| last.used.saturating_sub(first.used) as f64 / span.as_secs_f64())
+    pub fn use_rate(&self, now: Instant) -> Option<f64> {
+        let window = self.window(now)?;
+        Some(window.last.used.saturating_sub(window.first.used) as f64 / window.span.as_secs_f64())
     }
 
-    fn gained(&self) -> Option<(u64, Duration)> {
-        let (first, last) = (self.samples.front()?, self.samples.back()?);
+    /// How long the stock lasts if it goes on to fall as it did in the window, whoever takes from it; `None` if it does
+    /// not fall or that is not known.
+    pub fn lasts(&self, now: Instant, used: u64) -> Option<Duration> {
+        let window = self.window(now)?;
+        let lost = window.first.stored.checked_sub(window.last.stored).filter(|lost| *lost >= FALL_MIN)?;
+        let seconds = self.stored(used)? as f64 / (lost as f64 / window.span.as_secs_f64());
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+
+    /// All that people are shown, when this end has been given `used` keys in all.
+    pub fn rates(&self, now: Instant, used: u64) -> Rates {
+        Rates { income: self.income(now), used: self.use_rate(now), lasts: self.lasts(now, used) }
+    }
+
+    /// What decides the interval, when this end has been given `used` keys in all.
+    pub fn supply(&self, now: Instant, used: u64) -> Supply {
+        Supply { stored: self.stored(used), bearable: self.bearable(now) }
+    }
+
+    /// What is known and not stale.
+    fn window(&self, now: Instant) -> Option<Window> {
+        let (first, last) = (*self.samples.front()?, *self.samples.back()?);
         let span = last.at.since(first.at);
-        let gained = (last.stored + (last.used - first.used)).saturating_sub(first.stored);
-        (span >= INCOME_SPAN_MIN).then_some((gained, span))
+        (span >= INCOME_SPAN_MIN && now.since(last.at) <= STALE_AFTER).then_some(Window { first, last, span })
+    }
+}
+
+/// What is known of a stock besides its size; nothing while the KME says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Rates {
+    /// Keys a second that came in.
+    pub income: Option<f64>,
+    /// Keys a second that this end used.
+    pub used: Option<f64>,
+    /// How long the stock lasts if it goes on to fall as it did; `None` if it does not.
+    pub lasts: Option<Duration>,
+}
+
+/// First and last status report of the window.
+#[derive(Clone, Copy)]
+struct Window {
+    first: Sample,
+    last: Sample,
+    span: Duration,
+}
+
+impl Window {
+    /// Keys that came: those now there, and those this end used, beyond those that were there.
+    fn gained(self) -> u64 {
+        let used = self.last.used.saturating_sub(self.first.used);
+        self.last.stored.saturating_add(used).saturating_sub(self.first.stored)
     }
 }
 

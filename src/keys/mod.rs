@@ -8,6 +8,7 @@ pub mod clock;
 pub mod estimate;
 pub mod fitness;
 pub mod offer;
+pub mod pacer;
 pub mod policy;
 pub mod probe;
 pub mod ratchet;

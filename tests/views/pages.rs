@@ -1,7 +1,7 @@
 //! The page in a browser: at a telephone and at a desk, light and dark, in the moments that matter.
 
 use crate::browser::Browser;
-use crate::sample::{in_state, just_started, outage, several, well};
+use crate::sample::{in_state, just_started, outage, overridden, several, well};
 use crate::server::Server;
 use plait::control::live::LiveView;
 use serde_json::json;
@@ -75,6 +75,7 @@ fn with_data() {
         "EPOCH 120, AGE",
         "of 60 s",
         "812 keys stored",
+        "0.048/s in, 0.017/s out",
         "key_ID 4f1c...e2",
         "received",
         "Mbit/s",
@@ -108,6 +109,18 @@ fn with_an_outage() {
 fn just_after_the_start() {
     let words = ["HOLDING", "none: no keys in use", "not asked yet", "Stock not known yet", "collecting", "none yet"];
     look("started", just_started(), &words);
+}
+
+#[test]
+fn while_the_policy_is_overridden() {
+    let words = [
+        "DEGRADED",
+        "Policy overridden: preferred, ends in 00:10:",
+        "2026-11-24 09:14:00 UTC",
+        "fibre work <b>",
+        "lasts 9 min",
+    ];
+    look("overridden", overridden(), &words);
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(crate) fn outage() -> LiveView {
     source["not_used"] = json!("unreachable");
     source["stored_keys_age_seconds"] = json!(904.0);
     source["stored_keys_stale"] = json!(true);
+    for rate in ["rate_in_per_second", "rate_out_per_second"] {
+        source[rate] = Value::Null;
+    }
     source["last_error"] =
         json!("unreachable: no TCP connection with kme-a.example:8443 in 3 s: a firewall that drops <b>");
     source["last_error_age_seconds"] = json!(21.0);
@@ -48,14 +51,22 @@ pub(crate) fn outage() -> LiveView {
         }
     }
     let stock = &mut report["stocks"][0];
-    for member in ["used_per_minute", "change_per_minute", "lasts_seconds"] {
-        stock[member] = Value::Null;
-    }
     let mut stored = stock["stored"].as_array().unwrap().clone();
     stored.retain(|point| point[0].as_f64().unwrap() > 900.0);
     stock["stored"] = json!(stored);
     let text = "QKD keys stopped coming: HYBRID is HOLDOVER, traffic stops in 1h";
     report["events"].as_array_mut().unwrap().push(event(41, "state", text, Some(("HYBRID", "HOLDOVER"))));
+    view(report)
+}
+
+/// The operator lets traffic flow with less than is configured; the stock falls.
+pub(crate) fn overridden() -> LiveView {
+    let mut report = report();
+    set_state(&mut report, "DEGRADED");
+    let status = &mut report["status"];
+    status["peers"][0]["override"] = json!({"qkd": "preferred", "remaining_seconds": 640.5,
+        "ends": "2026-11-24T09:14:00Z", "reason": "fibre work <b>"});
+    status["sources"][0]["lasts_seconds"] = json!(580.0);
     view(report)
 }
 
@@ -69,12 +80,15 @@ pub(crate) fn just_started() -> LiveView {
     peer["epoch"] = Value::Null;
     peer["endpoint"] = Value::Null;
     peer["peer_qkd"] = Value::Null;
-    peer["effective_qkd"] = Value::Null;
+    for agreed in ["effective_qkd", "effective_min_sources", "effective_limit_seconds"] {
+        peer[agreed] = Value::Null;
+    }
     peer["handshakes"] = json!({"full": 0, "fast": 0, "failed": 0, "failed_fast": 0, "last_full": null});
     peer["transfer"] = json!({"received_bytes": 0, "sent_bytes": 0, "received_packets": 0, "sent_packets": 0});
     let source = &mut status["sources"][0];
     source["state"] = json!("unknown");
-    for member in ["stored_keys", "stored_keys_age_seconds", "stored_keys_stale", "tls"] {
+    let unknown = ["stored_keys", "stored_keys_age_seconds", "stored_keys_stale", "tls"];
+    for member in unknown.into_iter().chain(["rate_in_per_second", "rate_out_per_second"]) {
         source[member] = Value::Null;
     }
     report["courses"] = json!([{
@@ -127,7 +141,7 @@ fn event(seq: u64, kind: &str, text: &str, change: Option<(&str, &str)>) -> Valu
 
 fn policy() -> Value {
     json!({"qkd": "required", "min_sources": 1, "hold_last_seconds": 3600, "degrade_for_seconds": null,
-        "rekey_seconds": 60, "full_seconds": 600})
+        "rekey_seconds": 60, "rekey_min_seconds": null, "rekey_max_seconds": null, "full_seconds": 600})
 }
 
 fn peer() -> Value {
@@ -138,7 +152,7 @@ fn peer() -> Value {
         "epoch": {"number": 120, "age_seconds": 43.1, "qkd_age_seconds": 43.1, "cipher": "aes-256-gcm",
             "check_words": "7f2c-91aa", "mixed": ["x25519", "ml-kem-1024", "fibre-1"],
             "key_ids": [{"source": "fibre-1", "key_id": "4f1c2a9e-8d7b-4c1e-9a55-0b6f3d2a91e2"}]},
-        "deadline_seconds": null,
+        "effective_min_sources": 1, "effective_limit_seconds": 3600, "override": null, "deadline_seconds": null,
         "handshakes": {"full": 12, "fast": 108, "failed": 0, "failed_fast": 0, "last_full": "2026-11-24T09:00:00Z"},
         "transfer": {"received_bytes": 19_778_324_398_u64, "sent_bytes": 2_254_857_830_u64, "received_packets": 13_900_000,
             "sent_packets": 1_600_000},
@@ -149,7 +163,8 @@ fn peer() -> Value {
 fn report() -> Value {
     let source = json!({
         "name": "fibre-1", "peer": "dc-east", "type": "etsi014", "state": "ok", "not_used": null, "stored_keys": 812,
-        "stored_keys_age_seconds": 12.5, "stored_keys_stale": false, "tls": "TLSv1.3 X25519MLKEM768", "keys_used": 120,
+        "stored_keys_age_seconds": 12.5, "stored_keys_stale": false, "rate_in_per_second": 0.048333,
+        "rate_out_per_second": 0.016667, "lasts_seconds": null, "tls": "TLSv1.3 X25519MLKEM768", "keys_used": 120,
         "requests_ok": 360, "requests_failed": 0, "last_error": null, "last_error_age_seconds": null,
         "certificate_expiry": "2027-11-24T00:00:00Z"
     });
@@ -172,8 +187,7 @@ fn report() -> Value {
             "traffic": ages(359, 5.0).map(flow).collect::<Vec<_>>()
         }],
         "stocks": [{
-            "source": "fibre-1", "peer": "dc-east", "stored": ages(180, 30.0).enumerate().map(stock).collect::<Vec<_>>(),
-            "used_per_minute": 1.0, "change_per_minute": 1.9, "lasts_seconds": null
+            "source": "fibre-1", "peer": "dc-east", "stored": ages(180, 30.0).enumerate().map(stock).collect::<Vec<_>>()
         }],
         "events": [
             event(39, "start", "the daemon of version 0.1.0 runs", None),

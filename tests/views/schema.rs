@@ -1,6 +1,6 @@
 //! The published schema of `status --json` and what is printed: each member on either side is on the other, with its type.
 
-use crate::sample::{in_state, just_started, outage, several, well};
+use crate::sample::{in_state, just_started, outage, overridden, several, well};
 use crate::validator::{fits, schema, wrong};
 use plait::control::live::LiveView;
 use serde_json::{Value, json};
@@ -12,7 +12,7 @@ fn printed(view: LiveView) -> Value {
 #[test]
 fn what_is_printed_is_what_the_schema_says() {
     let states = ["HYBRID", "OFF", "HOLDOVER", "DEGRADED", "HOLDING", "BLOCKED", "DOWN"].map(in_state);
-    for view in [well(), outage(), just_started(), several()].into_iter().chain(states) {
+    for view in [well(), outage(), overridden(), just_started(), several()].into_iter().chain(states) {
         fits("status", &printed(view).to_string());
     }
 }
@@ -32,6 +32,8 @@ fn what_is_not_of_the_form_is_found() {
         ("/peers/0/drops/replay", json!(0.5)),
         ("/peers/0/peer_qkd", json!("maybe")),
         ("/sources/0/stored_keys_stale", json!("no")),
+        ("/sources/0/rate_in_per_second", json!(-0.1)),
+        ("/sources/0/lasts_seconds", json!("long")),
         ("/offload/0", json!("magic")),
     ] {
         let mut status = printed(well());

@@ -10,8 +10,8 @@ use ratatui::text::{Line, Span, Text};
 use ratatui::widgets::{Block, Gauge, Paragraph, Row, Sparkline, Table, Widget, Wrap};
 
 use crate::control::live::{CourseReport, LiveReport, meaning};
-use crate::control::report::{PeerReport, SourceReport};
-use crate::control::time::{bytes, rough};
+use crate::control::report::{OverrideReport, PeerReport, SourceReport};
+use crate::control::time::{bytes, per_second, rough};
 
 /// Peers in sight at once where there is room; the others come by moving the choice.
 const PEERS_SHOWN: u16 = 8;
@@ -124,7 +124,10 @@ impl Screen {
                 let text = format!("NO ANSWER, all figures {} old: {failure}", rough(age.as_secs_f64()));
                 Line::styled(text, self.style("DOWN"))
             }
-            None => Line::raw(self.chosen().map_or("", |(peer, _)| meaning(&peer.state))),
+            None => match self.chosen().and_then(|(peer, _)| peer.over.as_ref()) {
+                Some(over) => Line::styled(overridden(over), self.style("HOLDOVER")),
+                None => Line::raw(self.chosen().map_or("", |(peer, _)| meaning(&peer.state))),
+            },
         };
         Paragraph::new(vec![title, second]).render(area, buffer);
     }
@@ -216,11 +219,10 @@ impl Screen {
             }
             (Some(_) | None, _) => "  stock not known yet".to_owned(),
         };
-        let stock = self.live.stocks.iter().find(|stock| stock.source == source.name && stock.peer == source.peer);
-        if let Some(change) = stock.and_then(|stock| stock.change_per_minute) {
-            text.push_str(&format!("  {change:+} a minute"));
+        if let (Some(income), Some(used)) = (source.rate_in_per_second, source.rate_out_per_second) {
+            text.push_str(&format!(", {} in, {} out", per_second(income), per_second(used)));
         }
-        if let Some(lasts) = stock.and_then(|stock| stock.lasts_seconds) {
+        if let Some(lasts) = source.lasts_seconds {
             text.push_str(&format!(", lasts {}", rough(lasts)));
         }
         if let Some(why) = source.last_error.as_ref().or(source.not_used.as_ref()).filter(|_| fails) {
@@ -269,6 +271,12 @@ fn heights(total: u16, peers: usize, sources: usize) -> [u16; 5] {
         *events += left;
     }
     [peers, *kmes, *keys, *flow, *events]
+}
+
+/// Weaker than configured, until when and why: before what the state means, for a person asked for it.
+fn overridden(over: &OverrideReport) -> String {
+    let OverrideReport { qkd, remaining_seconds, ends, reason } = over;
+    format!("POLICY OVERRIDDEN: {qkd} for {} more, until {ends}: {reason}", rough(*remaining_seconds))
 }
 
 /// Bits a second in the largest unit that leaves at least one.

@@ -63,6 +63,7 @@ pub(super) fn view() -> LiveView {
         ends: "2026-11-24T09:14:00Z".to_owned(),
         reason: "fibre work".to_owned(),
     });
+    status.sources[0].lasts_seconds = Some(540.0);
     status.peers[0].handshakes.failed = 5;
     status.peers[0].handshakes.failed_fast = 2;
     status.offload_given_up = vec!["gro".to_owned()];
@@ -122,6 +123,9 @@ fn every_figure_of_the_list_is_there_with_its_value() {
         ("plait_refused_datagrams_total{interface=\"hq-dc\",reason=\"mac1\"}".to_owned(), 4.0),
         (format!("plait_kme_stored_keys{{{source}}}"), 812.0),
         (format!("plait_kme_stored_keys_age_seconds{{{source}}}"), 12.5),
+        (format!("plait_kme_key_income_per_second{{{source}}}"), 3.9),
+        (format!("plait_kme_key_use_per_second{{{source}}}"), 0.016_667),
+        (format!("plait_kme_stock_lasts_seconds{{{source}}}"), 540.0),
         (format!("plait_kme_up{{{source}}}"), 1.0),
         (format!("plait_qkd_keys_used_total{{{source}}}"), 44.0),
         (format!("plait_certificate_expiry_timestamp_seconds{{{source}}}"), 1_798_761_600.0),
@@ -142,10 +146,11 @@ fn a_daemon_that_has_just_started_gives_no_figure_that_it_does_not_have() {
     peer.state = "HOLDING".to_owned();
     let source = &mut view.report.status.sources[0];
     (source.stored_keys, source.stored_keys_age_seconds, source.certificate_expiry) = (None, None, None);
+    (source.rate_in_per_second, source.rate_out_per_second, source.lasts_seconds) = (None, None, None);
     source.state = "unknown".to_owned();
     let scraped = scrape(&text(&view));
-    for absent in ["plait_session_epoch", "plait_key_age", "plait_policy_deadline", "plait_kme_stored", "plait_kme_up"]
-    {
+    let source = ["plait_kme_stored", "plait_kme_up", "plait_kme_key_", "plait_kme_stock_"];
+    for absent in ["plait_session_epoch", "plait_key_age", "plait_policy_deadline"].into_iter().chain(source) {
         assert!(!scraped.samples.keys().any(|series| series.starts_with(absent)), "{absent}");
     }
     let in_state =

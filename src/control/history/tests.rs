@@ -1,4 +1,4 @@
-//! Rates from looks: at the start, over gaps, after a restart of the KME, and within their bounds.
+//! Looks at traffic and stocks: at the start, over gaps, and within their bounds.
 
 use super::super::report::sample;
 use super::*;
@@ -7,12 +7,11 @@ fn at(seconds: u64) -> Instant {
     Instant::ZERO + Duration::from_secs(seconds)
 }
 
-fn report(received: u64, keys: u64, used: u64) -> StatusReport {
+fn report(received: u64, keys: u64) -> StatusReport {
     let mut report = sample::report();
     report.peers[0].transfer.received_bytes = received;
     report.sources[0].stored_keys = Some(keys);
     report.sources[0].stored_keys_age_seconds = Some(0.0);
-    report.sources[0].keys_used = used;
     report
 }
 
@@ -20,49 +19,26 @@ fn report(received: u64, keys: u64, used: u64) -> StatusReport {
 fn there_is_no_rate_before_two_looks() {
     let mut history = History::default();
     assert!(history.is_due(at(0)));
-    history.look(at(0), &report(1000, 50, 0));
+    history.look(at(0), &report(1000, 50));
     assert!(!history.is_due(at(4)) && history.is_due(at(5)));
     assert!(history.traffic("dc-east", at(1)).is_empty() && history.traffic("nobody", at(1)).is_empty());
-    let stock = history.stock(0, &report(1000, 50, 0), at(1)).unwrap();
-    assert_eq!((stock.stored, stock.change_per_minute, stock.lasts_seconds), (vec![(1.0, 50)], None, None));
+    assert_eq!(history.stock(0, &report(1000, 50), at(1)).unwrap().stored, [(1.0, 50)]);
 }
 
 #[test]
 fn rates_are_those_between_looks_however_far_apart() {
     let mut history = History::default();
     for (second, bytes) in [(0, 0), (5, 5000), (25, 5000), (30, 5050)] {
-        history.look(at(second), &report(bytes, 50, 0));
+        history.look(at(second), &report(bytes, 50));
     }
     let expected = [(25.0, 1000.0, 0.0), (5.0, 0.0, 0.0), (0.0, 10.0, 0.0)];
     assert_eq!(history.traffic("dc-east", at(30)), expected);
 }
 
 #[test]
-fn a_shrinking_stock_says_how_long_it_lasts_and_a_growing_one_does_not() {
-    let mut history = History::default();
-    history.look(at(0), &report(0, 100, 3));
-    history.look(at(60), &report(0, 90, 5));
-    let stock = history.stock(0, &report(0, 90, 5), at(60)).unwrap();
-    assert_eq!((stock.used_per_minute, stock.change_per_minute), (Some(2.0), Some(-10.0)));
-    assert_eq!(stock.lasts_seconds, Some(540.0));
-    history.look(at(120), &report(0, 130, 6));
-    let stock = history.stock(0, &report(0, 130, 6), at(120)).unwrap();
-    assert_eq!((stock.change_per_minute, stock.lasts_seconds), (Some(15.0), None));
-}
-
-#[test]
-fn a_stock_that_has_become_stale_has_no_rate() {
-    let mut history = History::default();
-    history.look(at(0), &report(0, 100, 3));
-    history.look(at(60), &report(0, 90, 5));
-    let rate = |second| history.stock(0, &report(0, 90, 5), at(second)).unwrap().change_per_minute;
-    assert_eq!([155, 156].map(rate), [Some(-10.0), None]);
-}
-
-#[test]
 fn an_answer_that_only_grows_older_is_one_stock() {
     let mut history = History::default();
-    let mut same = report(0, 100, 0);
+    let mut same = report(0, 100);
     for second in [0, 5, 10] {
         same.sources[0].stored_keys_age_seconds = Some(second as f64);
         history.look(at(second), &same);
@@ -73,7 +49,7 @@ fn an_answer_that_only_grows_older_is_one_stock() {
 #[test]
 fn looks_are_bounded() {
     let mut history = History::default();
-    let mut many = report(0, 1, 0);
+    let mut many = report(0, 1);
     many.peers = vec![many.peers[0].clone(); COURSES_MAX + 3];
     for (number, peer) in many.peers.iter_mut().enumerate() {
         peer.name = format!("dc-{number}");

@@ -16,6 +16,8 @@ fn policy() -> PolicyReport {
         hold_last_seconds: Some(3600),
         degrade_for_seconds: None,
         rekey_seconds: 60,
+        rekey_min_seconds: None,
+        rekey_max_seconds: None,
         full_seconds: 600,
     }
 }
@@ -40,6 +42,8 @@ pub(in crate::control) fn report() -> StatusReport {
         allowed_ips: ["10.20.0.0/16", "fd20::/48"].map(text).to_vec(),
         peer_qkd: Some(text("required")),
         effective_qkd: Some(text("required")),
+        effective_min_sources: Some(1),
+        effective_limit_seconds: Some(3600),
         policy: policy(),
         epoch: Some(epoch),
         over: None,
@@ -90,6 +94,9 @@ fn source() -> SourceReport {
         stored_keys: Some(812),
         stored_keys_age_seconds: Some(12.5),
         stored_keys_stale: Some(false),
+        rate_in_per_second: Some(3.9),
+        rate_out_per_second: Some(0.016_667),
+        lasts_seconds: None,
         tls: Some(text("TLSv1.3 X25519MLKEM768")),
         keys_used: 44,
         requests_ok: 50,

@@ -12,7 +12,6 @@ use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadRep
 use crate::daemon::effects::Effects;
 use crate::daemon::fetch::SourceFiles;
 use crate::daemon::live::Live;
-use crate::daemon::pacing::Pacing;
 use crate::daemon::pump::PumpNews;
 use crate::daemon::report::facts;
 use crate::daemon::setup;
@@ -260,7 +259,8 @@ fn arrange(
     // There is room: it was looked at before anything was touched.
     let Some(ids) = running.engine.arrange(now, wanted) else { return };
     running.fetchers.change(sources, &ids);
-    running.pacing = Pacing::new(ids.iter().copied().zip(config.peers.iter().map(|peer| &peer.policy)));
+    let renewed = by_name.iter().filter_map(|(name, id)| Some((*id, *renewed.get(name)?))).collect();
+    running.pacing = running.pacing.rebuilt(ids.iter().copied().zip(&config.peers), &renewed);
     running.name_peers(&ids, &config);
     effects.drain(running);
     running.forget_peers(&gone);

@@ -183,7 +183,10 @@ function throughput(place, course) {
 
 const fails = source => source.state === 'failing' || source.not_used !== null;
 
-function sourceCard(source, stock) {
+// Two figures: 3.9/s, 0.017/s.
+const perSecond = rate => (rate > 0 ? rate.toFixed(Math.min(7, Math.max(0, 1 - Math.floor(Math.log10(rate))))) : '0') + '/s';
+
+function sourceCard(source) {
   const failing = fails(source), cls = failing ? 'bad' : source.state === 'ok' ? 'good' : 'wait';
   const stale = source.stored_keys_stale, figure = el('figure', '');
   const word = failing ? 'FAILING' : source.state === 'ok' ? 'ok' : 'not asked yet';
@@ -195,10 +198,9 @@ function sourceCard(source, stock) {
     figure.append(el('div', stale ? 'warn' : '', source.stored_keys + ' keys stored ',
       el('span', stale ? 'warn' : 'soft', '(said ', since(source.stored_keys_age_seconds), ' ago' + (stale ? ', STALE)' : ')'))));
   }
-  if (stock && stock.change_per_minute !== null) {
-    const change = stock.change_per_minute, sign = change > 0 ? '+' : '';
-    const lasts = stock.lasts_seconds === null ? '' : ', lasts ' + span(stock.lasts_seconds) + ' at this rate';
-    figure.append(el('div', 'soft', 'stock ' + sign + change + ' a minute, ' + stock.used_per_minute + ' a minute used here' + lasts));
+  if (source.rate_in_per_second !== null && source.rate_out_per_second !== null) {
+    const lasts = source.lasts_seconds === null ? '' : ', lasts ' + span(source.lasts_seconds) + ' at this rate';
+    figure.append(el('div', 'soft', perSecond(source.rate_in_per_second) + ' in, ' + perSecond(source.rate_out_per_second) + ' out' + lasts));
   }
   if (source.last_error) {
     figure.append(el('p', 'error ' + (failing ? 'bad' : 'soft'), 'Last error ', since(source.last_error_age_seconds), ' ago: ' + source.last_error));
@@ -217,7 +219,7 @@ function sources(peer) {
   const later = [];
   for (const source of own) {
     const stock = live.stocks.find(stock => stock.source === source.name && stock.peer === source.peer);
-    const card = sourceCard(source, stock);
+    const card = sourceCard(source);
     place.append(card);
     if (stock && stock.stored.length > 1) {
       const points = stock.stored.map(([age, keys]) => [age, keys]);
@@ -236,6 +238,11 @@ function peerCard(peer, at) {
   if (course.meaning) card.append(el('p', 'meaning', course.meaning));
   if (peer.deadline_seconds !== null) {
     card.append(el('p', 'count ' + kind(peer.state), 'Traffic stops in ', ticking('', peer.deadline_seconds, -1, clock)));
+  }
+  const over = peer.override;
+  if (over) {
+    card.append(el('p', 'count warn', 'Policy overridden: ' + over.qkd + ', ends in ', ticking('', over.remaining_seconds, -1, clock),
+      ' (' + over.ends.replace('T', ' ').replace('Z', ' UTC') + '): ' + over.reason));
   }
   const why = live.status.sources.find(source => source.peer === peer.name && fails(source));
   if (why && ['warn', 'bad', 'wait'].includes(kind(peer.state))) {

@@ -32,8 +32,7 @@ fn run(span: u64, stock: u64, range: &RangeInclusive<Duration>, income: impl Fn(
         if second.is_multiple_of(30) {
             estimate.note(Sample { at: at(second), stored: stock, used });
         }
-        let supply = Supply { stored: estimate.stored(used), bearable: estimate.bearable() };
-        let interval = interval(&[supply], 1, range);
+        let interval = interval(&[estimate.supply(at(second), used)], 1, range);
         if second >= next {
             outcome.rekeys += 1;
             match stock.checked_sub(1) {
@@ -119,26 +118,52 @@ fn a_kme_that_tells_nothing_gets_the_longest_interval_and_the_best_sources_decid
 #[test]
 fn the_estimate_is_of_the_window_and_starts_anew_with_the_daemon() {
     let mut estimate = KeyEstimate::default();
-    assert_eq!((estimate.income(), estimate.stored(0), estimate.use_rate()), (None, None, None));
+    assert_eq!((estimate.income(at(0)), estimate.stored(0), estimate.use_rate(at(0))), (None, None, None));
     for minute in 0..=30 {
         // Two keys a second come until minute 10, none after; one a minute is used.
         let came = 100 + 120 * minute.min(10);
-        estimate.note(Sample { at: at(minute * 60), stored: came - minute, used: minute });
+        let now = at(minute * 60);
+        estimate.note(Sample { at: now, stored: came - minute, used: minute });
         if minute == 0 {
-            assert_eq!(estimate.income(), None, "one report says nothing of a rate");
+            assert_eq!(estimate.income(now), None, "one report says nothing of a rate");
         }
         if minute == 10 {
-            let income = estimate.income().unwrap();
-            assert!((1.9..=2.0).contains(&income), "{income}");
+            assert_eq!((estimate.income(now), estimate.lasts(now, minute)), (Some(2.0), None));
         }
     }
-    assert_eq!(estimate.income(), Some(0.0), "the window has seen the cut");
-    assert_eq!(estimate.use_rate().map(|rate| (rate * 600.0).round()), Some(10.0));
+    let now = at(1800);
+    assert_eq!(estimate.income(now), Some(0.0), "the window has seen the cut");
+    assert_eq!(estimate.use_rate(now).map(|rate| (rate * 600.0).round()), Some(10.0));
     assert_eq!(estimate.stored(35), Some(1300 - 30 - 5), "five more were used since");
-    estimate.note(Sample { at: at(1800), stored: 0, used: 30 });
+    assert_eq!(estimate.lasts(now, 35).map(|lasts| lasts.as_secs()), Some(1265 * 60), "one a minute, no income");
+    estimate.note(Sample { at: now, stored: 0, used: 30 });
     assert_eq!(estimate.stored(30), Some(1270), "not younger: nothing new");
     estimate.note(Sample { at: at(1900), stored: 7, used: 1 });
-    assert_eq!((estimate.income(), estimate.stored(1)), (None, Some(7)));
+    assert_eq!((estimate.income(at(1900)), estimate.stored(1)), (None, Some(7)));
+}
+
+#[test]
+fn an_old_estimate_has_no_rates_but_its_stock_less_what_was_used() {
+    let mut estimate = KeyEstimate::default();
+    estimate.note(Sample { at: at(0), stored: 100, used: 0 });
+    estimate.note(Sample { at: at(100), stored: 90, used: 2 });
+    let rates = |second| (estimate.income(at(second)), estimate.use_rate(at(second)), estimate.bearable(at(second)));
+    assert_eq!(rates(195), (Some(0.0), Some(0.02), Some(0.0)));
+    assert_eq!(estimate.lasts(at(195), 4).map(|lasts| lasts.as_secs()), Some(880), "others take from it as well");
+    assert_eq!(rates(196), (None, None, None));
+    assert_eq!((estimate.lasts(at(196), 4), estimate.stored(4)), (None, Some(88)));
+    assert_eq!(estimate.supply(at(9999), 95), Supply { stored: Some(0), bearable: None });
+}
+
+#[test]
+fn a_full_stock_that_lacks_the_key_just_used_does_not_fall() {
+    let lasts = |stored: u64| {
+        let mut estimate = KeyEstimate::default();
+        estimate.note(Sample { at: at(0), stored: 1000, used: 0 });
+        estimate.note(Sample { at: at(600), stored, used: 10 });
+        estimate.lasts(at(600), 10).map(|lasts| lasts.as_secs())
+    };
+    assert_eq!([1001, 1000, 998, 997].map(lasts), [None, None, None, Some(997 * 200)]);
 }
 
 #[test]
@@ -146,5 +171,5 @@ fn keys_that_others_take_are_no_income() {
     let mut estimate = KeyEstimate::default();
     estimate.note(Sample { at: at(0), stored: 500, used: 0 });
     estimate.note(Sample { at: at(100), stored: 100, used: 10 });
-    assert_eq!(estimate.income(), Some(0.0));
+    assert_eq!(estimate.income(at(100)), Some(0.0));
 }

@@ -32,13 +32,13 @@ fn screen() -> Screen {
             "uptime_seconds": 7200.0, "policy": policy(), "refused": {},
             "peers": [peer("dc", "HYBRID"), peer("branch", "DOWN")],
             "sources": [{"name": "fibre-1", "peer": "dc", "type": "etsi014", "state": "ok", "stored_keys": 812,
-                "stored_keys_age_seconds": 12.5, "stored_keys_stale": false, "tls": null, "keys_used": 4, "requests_ok": 5,
+                "stored_keys_age_seconds": 12.5, "stored_keys_stale": false, "rate_in_per_second": 0.01, "rate_out_per_second": 0.017,
+                "lasts_seconds": 24000.0, "tls": null, "keys_used": 4, "requests_ok": 5,
                 "requests_failed": 0, "last_error": null, "last_error_age_seconds": null, "certificate_expiry": null}]
         },
         "courses": [{"peer": "dc", "meaning": meaning("HYBRID"), "state_age_seconds": 1.0, "epochs": [], "states": [],
             "traffic": [[5.0, 1_250_000.0, 0.0], [0.0, 2_500_000.0, 10.0]]}],
-        "stocks": [{"source": "fibre-1", "peer": "dc", "stored": [], "used_per_minute": 1.0, "change_per_minute": -2.0,
-            "lasts_seconds": 24000.0}],
+        "stocks": [{"source": "fibre-1", "peer": "dc", "stored": []}],
         "events": [{"schema": 1, "seq": 1, "time": "2026-11-24T08:49:12.250Z", "kind": "state", "peer": "dc",
             "from": "HOLDING", "to": "HYBRID", "text": "a session stands"}]
     });
@@ -79,7 +79,7 @@ fn everything_stands_on_it() {
         "epoch 44: 43 s of 60 s",
         "check words 7f2c-91aa",
         "received, 1.00 KiB",
-        "fibre-1 ok  812 keys (12 s ago)  -2 a minute, lasts 6 h",
+        "fibre-1 ok  812 keys (12 s ago), 0.010/s in, 0.017/s out, lasts 6 h",
         "08:49:12 dc a session stands",
     ];
     has(&painted(&screen(), 120, 40), &words);
@@ -108,6 +108,21 @@ fn an_outage_is_named_with_what_is_left_and_what_is_stale() {
     }
     screen.live.status.peers[0].epoch = None;
     has(&painted(&screen, 120, 40), &["no keys in use", "unreachable"]);
+}
+
+#[test]
+fn an_override_of_the_chosen_peer_is_named_with_its_end() {
+    let mut screen = in_state("DEGRADED");
+    screen.live.status.peers[0].over = Some(OverrideReport {
+        qkd: "preferred".to_owned(),
+        remaining_seconds: 600.5,
+        ends: "2026-11-24T09:14:00Z".to_owned(),
+        reason: "fibre work".to_owned(),
+    });
+    let words = "POLICY OVERRIDDEN: preferred for 10 min more, until 2026-11-24T09:14:00Z: fibre work";
+    has(&painted(&screen, 120, 40), &[words, "DEGRADED"]);
+    screen.press(KeyCode::Down);
+    assert!(!painted(&screen, 120, 40).contains("OVERRIDDEN"), "it is the other peer's");
 }
 
 #[test]
