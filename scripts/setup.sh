@@ -9,6 +9,7 @@ need ip iproute2      # the network tests make namespaces with it
 need ping iputils-ping
 need python3 python3  # scripts/perf draws the plot of docs/PERFORMANCE.md
 need iperf3 iperf3    # `plait bench` and its test
+need nft nftables      # killswitch = true, and its tests
 [ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
 
 if [ "${#packages[@]}" -gt 0 ]; then

@@ -97,6 +97,9 @@ pub enum Verb {
     Down {
         /// Name of the interface, or its configuration file
         name: String,
+        /// Take the kill switch away too, whether or not a daemon runs: packets for the other site may then leave in clear
+        #[arg(long)]
+        open: bool,
     },
     /// What happened: changes of state, errors of KMEs, rekeys; kept over restarts
     #[command(after_help = "Example: plait events hq-dc --since 2h")]

@@ -8,6 +8,7 @@ use super::output;
 use crate::config::interface_name;
 use crate::control::reload::Blame;
 use crate::control::request::{Answer, Request};
+use crate::daemon::kill_switch;
 use crate::daemon::limits::REKEY_WAIT;
 use crate::daemon::load::{config_path, interface_of};
 use crate::io::clock::Clock;
@@ -44,19 +45,32 @@ pub(super) fn rekey(name: &str, peer: Option<String>, wait: bool, run_dir: &Path
     Ok(Exit::Ok)
 }
 
-/// `plait down NAME`: returns when the daemon has ended.
-pub(super) fn down(name: &str, run_dir: &Path) -> Outcome {
+/// `plait down NAME [--open]`: returns when the daemon has ended.
+pub(super) fn down(name: &str, open: bool, run_dir: &Path) -> Outcome {
     let name = interface(name)?;
-    ask(&name, run_dir, &Request::Stop, ANSWER_DEADLINE)?;
+    match stop(&name, run_dir) {
+        Err(failure) if open && failure.exit == Exit::NotRunning => {}
+        stopped => stopped?,
+    }
+    if !open {
+        return Ok(Exit::Ok);
+    }
+    let stood = kill_switch::open(&name).map_err(|text| Failure::new(Exit::Failure, text))?;
+    output::talk(if stood { "the kill switch is taken away" } else { "there was no kill switch" });
+    Ok(Exit::Ok)
+}
+
+fn stop(name: &str, run_dir: &Path) -> Result<(), Failure> {
+    ask(name, run_dir, &Request::Stop, ANSWER_DEADLINE)?;
     let clock = Clock::start();
-    while Lock::is_held(&lock_path(run_dir, &name)) {
+    while Lock::is_held(&lock_path(run_dir, name)) {
         if clock.now().since(Instant::ZERO) > DOWN_DEADLINE {
             let text = format!("the daemon of {name} has not ended within {} s", DOWN_DEADLINE.as_secs());
             return Err(Failure::new(Exit::Failure, text));
         }
         std::thread::park_timeout(DOWN_LOOK);
     }
-    Ok(Exit::Ok)
+    Ok(())
 }
 
 /// One question to the daemon of that name.

@@ -8,11 +8,12 @@ use super::kme::test::connection::{Looked, look};
 use super::kme::test::grade::{Check, Findings, Grade};
 use super::kme::test::report::line;
 use super::status::Form;
-use super::{kme, output};
+use super::{kme, output, up};
 use crate::config::Config;
-use crate::daemon::certificates;
 use crate::daemon::load::{LoadFailure, Loaded, config_path, load};
 use crate::daemon::setup::{self, PeerSource};
+use crate::daemon::start::plan;
+use crate::daemon::{certificates, kill_switch};
 use crate::io::clock::Clock;
 use crate::io::system::routes::{Route, rival, routes};
 
@@ -173,6 +174,8 @@ impl KmeLine {
 /// Loads configuration, keys and certificates; what is allowed and probably not meant comes with it.
 fn checked(name_or_file: &str) -> Result<(Loaded, Vec<String>), Failure> {
     let loaded = load(&config_path(name_or_file)).map_err(failure)?;
+    plan(&loaded).map_err(up::failure)?;
+    kill_switch::wanted(&loaded.config).map_err(up::failure)?;
     let remarks = certificates::check(&loaded, Clock::start().unix()).map_err(failure)?;
     let notes = loaded.warnings.iter().cloned().chain(remarks).chain(routes_met(&loaded)).collect();
     Ok((loaded, notes))

@@ -61,7 +61,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Check { name, online, json } => check::run(&name, online, status::Form::of(json)),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Doctor { name, json } => doctor::run(name.as_deref(), json, &arguments.places),
-        Verb::Down { name } => ask::down(&name, &arguments.places.run_dir),
+        Verb::Down { name, open } => ask::down(&name, open, &arguments.places.run_dir),
         Verb::Events { name, since, follow, json } => {
             let wanted = events::Wanted { since, follow, form: status::Form::of(json) };
             events::run(&name, &wanted, &arguments.places.run_dir, &arguments.places.state_dir)

@@ -5,9 +5,11 @@ use std::path::Path;
 use super::args::Places;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
+use crate::daemon::kill_switch;
 use crate::daemon::load::{LoadFailure, config_path, load};
 use crate::daemon::run::run;
 use crate::daemon::start::{FailureKind, RunFailure, plan, start};
+use crate::io::system::kill_switch::KillSwitch;
 use crate::io::system::plan::describe;
 
 /// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
@@ -31,11 +33,13 @@ pub(super) fn up(name: &str, dry_run: bool, places: &Places) -> Outcome {
 fn show_plan(file: &Path) -> Outcome {
     let loaded = load(file).map_err(|error: LoadFailure| failure(error.into()))?;
     let plan = plan(&loaded).map_err(failure)?;
-    let lines = describe(&loaded.config.interface.name, &plan);
+    let kill_switch = kill_switch::wanted(&loaded.config).map_err(failure)?;
+    let mut lines: Vec<String> = kill_switch.iter().flat_map(KillSwitch::describe).collect();
+    lines.extend(describe(&loaded.config.interface.name, &plan));
     output::data(&(lines.join("\n") + "\n"))
 }
 
-fn failure(failure: RunFailure) -> Failure {
+pub(super) fn failure(failure: RunFailure) -> Failure {
     let exit = match failure.kind {
         FailureKind::Configuration => Exit::Configuration,
         FailureKind::Permission => Exit::Permission,

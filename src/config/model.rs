@@ -50,6 +50,8 @@ pub struct Interface {
     pub queues: usize,
     /// Record of what protected the traffic.
     pub audit: AuditMode,
+    /// Whether a firewall beside the tunnel keeps `allowed_ips` in, and stays when the daemon ends.
+    pub kill_switch: bool,
 }
 
 /// A file named by the configuration, as written, with the place to report.

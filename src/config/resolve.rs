@@ -141,11 +141,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
     let queues = queues(reader, written.queues.as_ref(), backend);
     let modes = [("off", AuditMode::Off), ("on", AuditMode::On), ("required", AuditMode::Required)];
     let audit = reader.word("audit", written.audit.as_ref(), &modes).unwrap_or(AuditMode::On);
-    if let Some(at) = &written.killswitch
-        && reader.switch("killswitch", Some(at)) == Some(true)
-    {
-        reader.fail(at, "killswitch: true is not in this version; expected false");
-    }
+    let kill_switch = reader.switch("killswitch", written.killswitch.as_ref()).unwrap_or(false);
     Some(Interface {
         name: name.to_owned(),
         private_key_file: private_key_file?,
@@ -157,6 +153,7 @@ fn interface(reader: &mut Reader<'_>, section: &Spanned<InterfaceSection>, name:
         offload,
         queues,
         audit,
+        kill_switch,
     })
 }
 

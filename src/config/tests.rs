@@ -191,7 +191,7 @@ const MISTAKES: &[(&str, &str, &str)] = &[
         "backend = \"tun-tap\"\noffload = \"auto\"\nqueues  = 2",
         "9:11: queues: backend \"tun-tap\" has one queue only; expected 1",
     ),
-    ("killswitch = false", "killswitch = true", "10:14: killswitch: true is not in this version"),
+    ("killswitch = false", "killswitch = 1", "10:14: killswitch: expected true or false"),
     ("type = \"etsi014\"", "type = \"skip\"", "23:8: type: \"skip\" is not in this version; expected \"etsi014\""),
     ("id = 0 ", "id = 6 ", "20:6: id: expected a number from 0 to 5, came 6"),
     (

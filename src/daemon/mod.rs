@@ -1,7 +1,8 @@
 //! F9, what drives the engine: the control loop and the packet threads.
 //!
 //! `load` reads, `start` sets up, `run` is the loop; `effects` carries out what the engine wants, `fetch` asks the key
-//! sources, `pump` moves the packets, `journal` tells people at once, `events` later; `reload` changes what runs.
+//! sources, `pump` moves the packets, `journal` tells people at once, `events` later; `reload` changes what runs; `kill_switch` stays when
+//! all of it has ended.
 
 mod audit;
 pub mod certificates;
@@ -9,6 +10,7 @@ mod effects;
 mod events;
 mod fetch;
 mod journal;
+pub mod kill_switch;
 pub mod limits;
 mod live;
 pub mod load;

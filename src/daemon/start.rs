@@ -15,7 +15,7 @@ use super::mtu::InterfaceMtu;
 use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
 use super::report::{Facts, facts, policy};
-use super::{certificates, setup};
+use super::{certificates, kill_switch, setup};
 use crate::config::{Config, Peer};
 use crate::crypto::self_test;
 use crate::dataplane::snapshot::Snapshot;
@@ -59,7 +59,7 @@ impl RunFailure {
         Self { text: text.into(), kind: FailureKind::Other }
     }
 
-    fn io(what: impl std::fmt::Display, error: &io::Error) -> Self {
+    pub(super) fn io(what: impl std::fmt::Display, error: &io::Error) -> Self {
         let denied = error.kind() == io::ErrorKind::PermissionDenied;
         let kind = if denied { FailureKind::Permission } else { FailureKind::Other };
         Self { text: format!("{what}: {error}"), kind }
@@ -139,6 +139,7 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
         .map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
     let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
     receive_as(loaded.config.interface.offload, &sockets);
+    kill_switch::at_start(&loaded.config).await?;
     let (tun, plan, mtu) = interface(&loaded).await?;
     let offloads = Arc::new(Offloads::new(usable(loaded.config.interface.offload, &tun)));
     receive_as(offloads.set(), &sockets);

@@ -5,10 +5,12 @@
 #[path = "../pair/config.rs"]
 mod config;
 #[path = "../pair/kme.rs"]
+#[allow(dead_code, reason = "the pair tests use more of it")]
 mod kme;
 mod live;
 mod targets;
 #[path = "../pair/world.rs"]
+#[allow(dead_code, reason = "the pair tests use more of it")]
 mod world;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

@@ -36,6 +36,7 @@ mod world;
 mod attacks;
 mod backends;
 mod bench;
+mod clear;
 mod demo;
 mod doctor;
 mod documents;

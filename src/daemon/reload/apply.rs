@@ -11,6 +11,7 @@ use crate::config::{Config, Policy};
 use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadReport};
 use crate::daemon::effects::Effects;
 use crate::daemon::fetch::SourceFiles;
+use crate::daemon::kill_switch;
 use crate::daemon::live::Live;
 use crate::daemon::pump::PumpNews;
 use crate::daemon::report::facts;
@@ -47,15 +48,22 @@ pub(super) async fn apply(
         changes,
         warnings: prepared.warnings.clone(),
     };
+    kill_switch::wanted(&prepared.config)?;
     if dry_run {
         return Ok(report);
     }
     let sockets = sockets(running, prepared.config.interface.listen)?;
-    set_interface(running, &prepared.plan).await?;
+    kill_switch::change(&running.config, &prepared.config).await?;
+    if let Err(refused) = set_interface(running, &prepared.plan).await {
+        // The prefixes in use are those that are to be kept in.
+        drop(kill_switch::change(&prepared.config, &running.config).await);
+        return Err(refused);
+    }
     if let Some(sockets) = sockets
         && let Err(refused) = change_sockets(running, sockets).await
     {
         take_back(running, &prepared.plan).await;
+        drop(kill_switch::change(&prepared.config, &running.config).await);
         return Err(refused);
     }
     let has_changed_mtu = prepared.config.interface.mtu != running.config.interface.mtu;

@@ -22,6 +22,10 @@ pub(super) fn refusal(old: &Interface, new: &Interface) -> Option<String> {
     if old.offload != new.offload {
         return because("offload", "what the kernel does for the interface is tried and agreed with it at the start");
     }
+    if old.kill_switch != new.kill_switch {
+        let why = "it is set at the start, and taken away by `plait down NAME --open` alone";
+        return because("killswitch", why);
+    }
     let writes = |mode: AuditMode| mode != AuditMode::Off;
     if writes(old.audit) != writes(new.audit) {
         return because("audit", "a record has its beginning and its end at those of the daemon");

@@ -14,7 +14,7 @@ use crate::io::system::plan::{Step, TX_QUEUE_PACKETS};
 use crate::types::prefix::Prefix;
 
 /// Number of the main table (`RT_TABLE_MAIN`, rtnetlink(7)).
-const MAIN_TABLE: u32 = 254;
+pub(super) const MAIN_TABLE: u32 = 254;
 
 /// A step that the system refused.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +111,7 @@ async fn routes_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(Prefix, 
     Ok(ours)
 }
 
-fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
+pub(super) fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
     let named = route.attributes.iter().find_map(|attribute| {
         if let RouteAttribute::Destination(RouteAddress::Inet(v4)) = attribute {
             return Some(IpAddr::V4(*v4));
@@ -124,7 +124,7 @@ fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
     Prefix::new(named.unwrap_or(unnamed), route.header.destination_prefix_length)
 }
 
-fn table_of(route: &RouteMessage) -> u32 {
+pub(super) fn table_of(route: &RouteMessage) -> u32 {
     let named = route
         .attributes
         .iter()
@@ -132,6 +132,6 @@ fn table_of(route: &RouteMessage) -> u32 {
     named.unwrap_or_else(|| route.header.table.into())
 }
 
-fn system_error(error: rtnetlink::Error) -> io::Error {
+pub(super) fn system_error(error: rtnetlink::Error) -> io::Error {
     if let rtnetlink::Error::NetlinkError(message) = &error { message.to_io() } else { io::Error::other(error) }
 }

@@ -42,7 +42,9 @@ fn read_v4(text: &str) -> Vec<Route> {
         let device = (*words.first()?).to_owned();
         Some(Route { to: Prefix::new(IpAddr::V4(to), length)?, device })
     };
-    text.lines().skip(1).take(ROUTES_MAX).filter_map(line).filter(|route| route.device != "lo").collect()
+    // A blackhole goes through no interface, and is shown as "*".
+    let counts = |route: &Route| route.device != "lo" && route.device != "*";
+    text.lines().skip(1).take(ROUTES_MAX).filter_map(line).filter(counts).collect()
 }
 
 /// Destination and its length first, the interface last, all in hexadecimal.
@@ -74,6 +76,7 @@ mod tests {
     const V4: &str = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT\n\
         eth0\t00000000\t0101A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\n\
         eth1\t0001140A\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n\
+        *\t0000140A\t00000000\t0201\t0\t0\t1073741825\t0000FFFF\t0\t0\t0\n\
         lo\t0000007F\t00000000\t0001\t0\t0\t0\t000000FF\t0\t0\t0\nbroken line\n";
     const V6: &str = "fd200000000000000000000000000000 30 00000000000000000000000000000000 00 \
         00000000000000000000000000000000 00000100 00000001 00000000 00000001     eth1\n\
