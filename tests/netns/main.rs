@@ -66,4 +66,5 @@ mod transports;
 #[path = "../views/validator.rs"]
 mod validator;
 mod views;
+mod walk;
 mod wrong;

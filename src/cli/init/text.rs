@@ -49,6 +49,7 @@ fn kme(draft: &Draft) -> String {
     format!(
         "[[qkd]]    # this site's KME; a second section with another id adds a second KME pair\n\
          id   = 0    # the same number at both sites\n\
+         peer = {}    # whom it keys: the name of a [[peer]] section\n\
          name = \"kme\"    # in status, logs and metrics\n\
          type = \"etsi014\"\n\
          url  = {}\n\
@@ -58,6 +59,7 @@ fn kme(draft: &Draft) -> String {
          cert_file = {}    # ours, leaf first\n\
          key_file  = {}    # chmod 600\n\
          # server_name = \"kme-a\"    # if the certificate does not show the host of the url\n\n",
+        quoted(draft.one(Field::Peer)),
         quoted(draft.one(Field::KmeUrl)),
         quoted(draft.one(Field::LocalSae)),
         quoted(draft.one(Field::RemoteSae)),
