@@ -85,6 +85,15 @@ fn run(name: &str, block: &Block, folder: &Path) {
 }
 
 #[test]
+fn every_fault_of_a_kme_is_explained() {
+    let text = std::fs::read_to_string(root().join("docs/KME.md")).unwrap();
+    for fault in plait::kme::catalogue::Fault::ALL {
+        let row = format!("| `{}` | {} |", fault.name(), fault.words());
+        assert!(text.contains(&row), "docs/KME.md has no row {row}");
+    }
+}
+
+#[test]
 fn scripts_exist_and_can_be_run() {
     let mut seen = Vec::new();
     for (_, text) in documents() {

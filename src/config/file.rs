@@ -7,8 +7,9 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use toml::Spanned;
 
-use super::error::{ConfigError, Place, nearest};
+use super::error::{ConfigError, Place};
 use super::value::Written;
+use crate::types::nearest::nearest;
 
 /// A value that may be left out, with its place.
 type Key<T> = Option<Spanned<T>>;

@@ -2,11 +2,11 @@
 
 use toml::Spanned;
 
-use super::error::nearest;
 use super::file::{OffloadSection, OffloadWritten};
 use super::model::Backend;
 use super::reader::Reader;
 use super::value::Written;
+use crate::types::nearest::nearest;
 use crate::types::offload::{Offload, OffloadSet};
 
 /// What needs a TUN interface that takes super-packets.

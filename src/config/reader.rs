@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::error::{ConfigError, Place, nearest};
+use super::error::{ConfigError, Place};
 use super::model::FileRef;
 use super::value::{Written, duration, words};
 use crate::types::limits::{CONFIG_ERRORS_MAX, CONFIG_NAME_CHARS_MAX};
+use crate::types::nearest::nearest;
 
 /// The text and what was found wrong in it.
 pub(super) struct Reader<'t> {

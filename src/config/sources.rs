@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::error::nearest;
 use super::file::{PeerSection, QkdSection};
 use super::model::{HttpMethod, KmeTls, Source};
 use super::reader::Reader;
@@ -13,6 +12,7 @@ use crate::etsi014::v1::pin::{self, Pin};
 use crate::etsi014::v1::url::BaseUrl;
 use crate::types::id::{SaeId, SourceId};
 use crate::types::limits::{ENC_KEYS_DEADLINE, KME_TIMEOUT_MIN, QKD_SOURCES_MAX};
+use crate::types::nearest::nearest;
 
 /// Words that `status` uses in `mixed` for what is no source.
 const RESERVED: [&str; 5] = ["x25519", "ml-kem-1024", "ml-kem-768", "psk", "ratchet"];

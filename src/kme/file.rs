@@ -1,5 +1,6 @@
 //! `pair.toml`: a simulated pair as its operator writes it, read into what `pair` and the servers need.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,8 +8,10 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::bb84::LinkClass;
+use super::catalogue::Fault;
+use super::fault::{FAULTS_MAX, Times};
 use super::link::{BLOCK_BITS_MAX, KEY_RATE_MAX, LinkModel};
-use super::pair::{Kme, PairSetup};
+use super::pair::{Kme, PairSetup, Side};
 use crate::types::id::SaeId;
 
 /// Keys of 256 bits a stock may hold: the largest seen in the field.
@@ -27,6 +30,8 @@ pub struct PairFile {
     pub setup: PairSetup,
     /// How side A and side B are served.
     pub serving: [KmeServing; 2],
+    /// What they do wrong, or otherwise, from the start: at one of them, or at either.
+    pub faults: Vec<(Fault, Option<Side>, Times)>,
 }
 
 /// How one KME is served.
@@ -65,6 +70,18 @@ struct RawFile {
     name: String,
     link: RawLink,
     kme: Vec<RawKme>,
+    #[serde(default)]
+    fault: RawFaults,
+}
+
+/// By name: how many, or `true` for what lasts.
+type RawFaults = BTreeMap<Fault, RawTimes>;
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum RawTimes {
+    Next(u64),
+    Lasting(bool),
 }
 
 #[derive(Deserialize)]
@@ -121,6 +138,8 @@ struct RawKme {
     saes: Vec<String>,
     #[serde(default)]
     tls: ServedTls,
+    #[serde(default)]
+    fault: RawFaults,
 }
 
 /// Reads a file's text; paths in it are relative to `folder`.
@@ -134,6 +153,9 @@ pub fn read(text: &str, folder: &Path) -> Result<PairFile, String> {
         .kme
         .try_into()
         .map_err(|kmes: Vec<RawKme>| format!("a pair has two [[kme]] sections, found {}", kmes.len()))?;
+    let mut faults = resolve_faults(&raw.fault, None)?;
+    faults.extend(resolve_faults(&a.fault, Some(Side::A))?);
+    faults.extend(resolve_faults(&b.fault, Some(Side::B))?);
     let (kme_a, serving_a) = resolve_kme(a, folder)?;
     let (kme_b, serving_b) = resolve_kme(b, folder)?;
     if kme_a.id == kme_b.id {
@@ -143,7 +165,7 @@ pub fn read(text: &str, folder: &Path) -> Result<PairFile, String> {
         return Err(format!("SAE \"{sae}\" is registered at both KMEs: each site has its own"));
     }
     let setup = resolve_link(&raw.link, [kme_a, kme_b])?;
-    Ok(PairFile { name: raw.name, setup, serving: [serving_a, serving_b] })
+    Ok(PairFile { name: raw.name, setup, serving: [serving_a, serving_b], faults })
 }
 
 /// A name becomes a file name of the run directory.
@@ -178,6 +200,20 @@ fn resolve_kme(raw: RawKme, folder: &Path) -> Result<(Kme, KmeServing), String> 
         tls: raw.tls,
     };
     Ok((Kme { id: raw.id, saes }, serving))
+}
+
+fn resolve_faults(raw: &RawFaults, at: Option<Side>) -> Result<Vec<(Fault, Option<Side>, Times)>, String> {
+    let resolved = raw.iter().map(|(fault, times)| match times {
+        RawTimes::Lasting(true) => Ok((*fault, at, Times::Always)),
+        RawTimes::Next(left) if !fault.is_habit() && (1..=FAULTS_MAX).contains(left) => {
+            Ok((*fault, at, Times::Next(*left)))
+        }
+        RawTimes::Next(_) if fault.is_habit() => Err(format!("[fault] {fault} is a habit: it takes true")),
+        RawTimes::Next(_) | RawTimes::Lasting(false) => {
+            Err(format!("[fault] {fault}: expected true or a number from 1 to {FAULTS_MAX}"))
+        }
+    });
+    resolved.collect()
 }
 
 fn resolve_link(raw: &RawLink, kmes: [Kme; 2]) -> Result<PairSetup, String> {
@@ -268,6 +304,33 @@ saes      = ["SAE-B"]
         .unwrap();
         assert_eq!(file.setup.model, LinkModel::Bb84 { class: LinkClass::Metro, loss_db: 10.0 });
         assert_eq!(file.serving[1].tls, ServedTls::V12);
+    }
+
+    #[test]
+    fn faults_are_read_for_both_kmes_and_for_one() {
+        let text = format!("{GOOD}[kme.fault]\nhang = 1\nget-only = true\n[fault]\nwrong-key = 3\nerror-html = true\n");
+        let mut faults = read(&text, Path::new("/x")).unwrap().faults;
+        faults.sort_unstable();
+        assert_eq!(
+            faults,
+            [
+                (Fault::WrongKey, None, Times::Next(3)),
+                (Fault::Hang, Some(Side::B), Times::Next(1)),
+                (Fault::GetOnly, Some(Side::B), Times::Always),
+                (Fault::ErrorHtml, None, Times::Always),
+            ]
+        );
+        for (line, words) in [
+            ("wrong-kye = 1", "did you mean `wrong-key`?"),
+            ("wrong-kye = 1", "line 24"),
+            ("get-only = 2", "get-only is a habit"),
+            ("hang = 0", "hang: expected true or a number"),
+            ("hang = false", "hang: expected true or a number"),
+            ("hang = \"often\"", "line 24"),
+        ] {
+            let error = read(&format!("{GOOD}[fault]\n{line}\n"), Path::new("/x")).unwrap_err();
+            assert!(error.contains(words), "{line}: {error}");
+        }
     }
 
     #[test]

@@ -76,6 +76,18 @@ impl IssuedKeys {
         Ok(names.iter().filter_map(|name| self.waiting.remove(name)).map(|issued| issued.key).collect())
     }
 
+    /// Makes keys unknown.
+    pub fn lose(&mut self, is_lost: impl Fn(&IssuedKey) -> bool) {
+        self.waiting.retain(|_, issued| !is_lost(issued));
+    }
+
+    /// Whether all these ids wait, letter by letter.
+    pub fn has_exactly(&self, ids: &[String]) -> bool {
+        let is_exact =
+            |id: &String| self.waiting.get(&normal(id)).is_some_and(|issued| issued.key.key_id.as_str() == id);
+        ids.iter().all(is_exact)
+    }
+
     /// How many keys wait.
     pub fn len(&self) -> usize {
         self.waiting.len()

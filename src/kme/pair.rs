@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::fault::{Fault, Faults};
+use super::catalogue::Fault;
+use super::fault::{Faults, LATE_KEY, Times, Waiting};
 use super::issued::{IssuedKey, IssuedKeys, NotDelivered};
 use super::link::{LinkModel, QuantumLink};
 use super::stock::Stock;
@@ -18,7 +19,7 @@ use crate::types::time::Instant;
 pub const KEY_SIZE_DEFAULT: u64 = 256;
 
 /// Which of the two KMEs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// The first `[[kme]]` of the file.
     A,
@@ -73,6 +74,8 @@ pub struct Pair {
     stock: Vec<Stock>,
     issued: IssuedKeys,
     faults: Faults,
+    /// The answer before to a request for keys, of side A and side B.
+    earlier: [Option<SecretBytes>; 2],
     dec_delay: Duration,
     keys_issued: u64,
     keys_fetched: u64,
@@ -93,8 +96,11 @@ pub struct PairStatus {
     pub keys_fetched: u64,
     /// Keys that wait for their slave.
     pub keys_waiting: u64,
-    /// Keys that will have an ordered fault.
+    /// Keys, answers or connections that will have an ordered fault.
     pub faults_waiting: u64,
+    /// The faults and habits that wait.
+    #[serde(default)]
+    pub faults: Vec<Waiting>,
 }
 
 impl Pair {
@@ -109,6 +115,7 @@ impl Pair {
             stock: vec![one; shares as usize],
             issued: IssuedKeys::default(),
             faults: Faults::default(),
+            earlier: [None, None],
             dec_delay: setup.dec_delay,
             keys_issued: 0,
             keys_fetched: 0,
@@ -157,39 +164,76 @@ impl Pair {
             let key_id = fresh_id(entropy)?;
             let mut material = vec![0; bytes];
             entropy.fill(&mut material);
-            keys.push(self.issue_one(now, order, key_id, material));
+            keys.push(self.issue_one(now, side, order, key_id, material));
         }
         Some(keys)
     }
 
     /// Puts the slave's copy aside and gives back the master's.
-    fn issue_one(&mut self, now: Instant, order: &Issue<'_>, key_id: KeyId, mut material: Vec<u8>) -> ContainerKey {
-        self.faults.spoil_both(&mut material);
+    fn issue_one(
+        &mut self,
+        now: Instant,
+        side: Side,
+        order: &Issue<'_>,
+        key_id: KeyId,
+        mut material: Vec<u8>,
+    ) -> ContainerKey {
+        let key_id = self.faults.spoil_id(side, key_id);
+        self.faults.spoil_both(side, &key_id, &mut material);
         let mut copy = material.clone();
-        self.faults.spoil_slave(&mut copy);
-        let slaves = ContainerKey { key_id: key_id.clone(), material: SecretBytes::new(copy) };
+        self.faults.spoil_slave(side, &mut copy);
+        let slaves = ContainerKey { key_id: self.faults.slaves_id(side, &key_id), material: SecretBytes::new(copy) };
         let (master, slave) = (order.master.clone(), order.slave.clone());
-        if !self.faults.take(Fault::LostKey) {
-            self.issued.add(IssuedKey { key: slaves, master, slave, known_from: now + self.dec_delay });
+        if self.faults.has(Fault::LosesUnfetched, side) {
+            self.issued.lose(|issued| issued.master == master && issued.slave == slave);
+        }
+        let late = if self.faults.take(Fault::LateKey, side) { LATE_KEY } else { Duration::ZERO };
+        if !self.faults.take(Fault::LostKey, side) {
+            self.issued.add(IssuedKey { key: slaves, master, slave, known_from: now + self.dec_delay + late });
         }
         self.keys_issued += 1;
         ContainerKey { key_id, material: SecretBytes::new(material) }
     }
 
-    /// The keys named, to their slave, once.
+    /// The keys named, to their slave at `side`, once.
     ///
     /// # Errors
     /// [`NotDelivered`]; nothing is taken then.
     pub fn fetch(
         &mut self,
         now: Instant,
+        side: Side,
         master: &SaeId,
         slave: &SaeId,
         ids: &[String],
     ) -> Result<Vec<ContainerKey>, NotDelivered> {
+        if self.faults.take(Fault::ForgetsKeys, side) {
+            self.issued.lose(|issued| issued.slave == *slave);
+        }
+        if self.faults.take(Fault::VoidedKey, side) {
+            self.issued.lose(|issued| ids.iter().any(|id| issued.key.key_id.as_str().eq_ignore_ascii_case(id)));
+        }
+        if self.faults.has(Fault::IdExactCase, side) && !self.issued.has_exactly(ids) {
+            return Err(NotDelivered::NotFound);
+        }
         let keys = self.issued.take(now, master, slave, ids)?;
+        if self.faults.has(Fault::GivesAgain, side) {
+            for key in &keys {
+                let again = ContainerKey {
+                    key_id: key.key_id.clone(),
+                    material: SecretBytes::new(key.material.expose().to_vec()),
+                };
+                let (master, slave) = (master.clone(), slave.clone());
+                self.issued.add(IssuedKey { key: again, master, slave, known_from: now });
+            }
+        }
         self.keys_fetched += keys.len() as u64;
         Ok(keys)
+    }
+
+    /// The keys that wait for their slave.
+    pub fn keys_waiting(&self) -> u64 {
+        self.issued.len() as u64
     }
 
     /// Cuts or repairs the link.
@@ -204,9 +248,38 @@ impl Pair {
         self.link.set_rate(rate);
     }
 
-    /// Lets the next `keys` keys have a fault.
+    /// Lets the next `keys` keys have a fault, at either KME.
     pub fn order_fault(&mut self, fault: Fault, keys: u64) {
-        self.faults.order(fault, keys);
+        self.faults.order(fault, None, Times::Next(keys));
+    }
+
+    /// The faults that wait.
+    pub fn faults(&mut self) -> &mut Faults {
+        &mut self.faults
+    }
+
+    /// The faults that wait, and the answer before at this side.
+    pub fn faults_and_earlier(&mut self, side: Side) -> (&mut Faults, &mut Option<SecretBytes>) {
+        let [a, b] = &mut self.earlier;
+        (&mut self.faults, if side == Side::A { a } else { b })
+    }
+
+    /// Whether a KME has this habit, or this fault before it.
+    pub fn has(&self, fault: Fault, side: Side) -> bool {
+        self.faults.has(fault, side)
+    }
+
+    /// The side whose KME has this id.
+    pub fn side_of(&self, kme: &str) -> Option<Side> {
+        [Side::A, Side::B].into_iter().find(|side| self.kme(*side).id == kme)
+    }
+
+    fn shown_faults(&self) -> Vec<Waiting> {
+        let shown = |(fault, at, times): (Fault, Option<Side>, Times)| {
+            let left = if let Times::Next(left) = times { Some(left) } else { None };
+            Waiting { fault, kme: at.map(|side| self.kme(side).id.clone()), left }
+        };
+        self.faults.list().map(shown).collect()
     }
 
     /// The figures at `now`.
@@ -218,8 +291,9 @@ impl Pair {
             stored_keys: self.stock.iter().map(|stock| stock.keys(KEY_SIZE_DEFAULT)).collect(),
             keys_issued: self.keys_issued,
             keys_fetched: self.keys_fetched,
-            keys_waiting: self.issued.len() as u64,
+            keys_waiting: self.keys_waiting(),
             faults_waiting: self.faults.waiting(),
+            faults: self.shown_faults(),
         }
     }
 }

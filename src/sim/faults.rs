@@ -10,7 +10,7 @@ use super::key_pair::KmeMood;
 use super::plan::{FaultKind, LinkPlan, Plan};
 use super::world::{Happening, World};
 use crate::engine::output::Command;
-use crate::kme::fault::Fault;
+use crate::kme::catalogue::Fault;
 
 /// Datagrams that the attacker remembers.
 const OVERHEARD_MAX: usize = 256;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::draw::Draw;
 use super::plan::KeyPlan;
 use crate::keys::request::{DeliveredKey, KeyRequestKind, SourceFailure};
-use crate::kme::fault::Fault;
+use crate::kme::catalogue::Fault;
 use crate::kme::link::LinkModel;
 use crate::kme::pair::{Issue, Kme, Pair, PairSetup, Side};
 use crate::types::id::SaeId;
@@ -117,7 +117,9 @@ impl Source {
             }
             KeyRequestKind::ById { key_id } => {
                 let ids = [key_id.as_str().to_owned()];
-                let Ok(keys) = self.pair.fetch(instant(now), other, own, &ids) else { return Answer::NotYet };
+                let Ok(keys) = self.pair.fetch(instant(now), side(end), other, own, &ids) else {
+                    return Answer::NotYet;
+                };
                 self.last_fetch = Some(now);
                 let key =
                     keys.into_iter().next().map(|key| DeliveredKey { key_id: key.key_id, material: key.material });

@@ -4,6 +4,7 @@ pub mod bucket;
 pub mod histogram;
 pub mod id;
 pub mod limits;
+pub mod nearest;
 pub mod offload;
 pub mod policy;
 pub mod prefix;

@@ -210,10 +210,35 @@ fn the_link_of_a_running_pair_is_steered() {
     json(&link(&["pair", "rate", "1000000000"]));
     assert_eq!(json(&link(&["pair", "status"]))["stored_keys"], serde_json::json!([5]));
     assert!(pair.at(0, &["get-key"]).status.success());
-    assert_eq!(json(&link(&["pair", "fault", "wrong-key", "3"]))["faults_waiting"], 3);
     fails(&link(&["other", "up"]), 3, "no KME pair runs here");
     fails(&link(&["../pair", "up"]), 2, "name");
     fails(&run(pair.dir.path(), &["kme", "serve", "pair.toml"]), 1, "runs already");
+}
+
+#[test]
+fn faults_of_a_running_pair_are_ordered_shown_and_taken_back() {
+    let pair = Pair::serve(STOCK);
+    let fault = |words: &[&str]| run(pair.dir.path(), &[&["kme", "fault"], words].concat());
+    assert_eq!(json(&fault(&["pair", "wrong-key", "3"]))["faults_waiting"], 3);
+    let shown = json(&fault(&["pair", "empty-404", "--at", "KME-B"]));
+    let expected = serde_json::json!([{"fault": "wrong-key", "left": 3}, {"fault": "empty-404", "kme": "KME-B"}]);
+    assert_eq!(shown["faults"], expected);
+    assert_eq!(json(&fault(&["pair"]))["faults"], expected);
+    assert_eq!(json(&fault(&["pair", "wrong-key", "off"]))["faults_waiting"], 0);
+    json(&fault(&["pair", "answers-503"]));
+    fails(&pair.at(0, &["get-key"]), 1, "503");
+    json(&pair.at(0, &["get-key"]));
+    assert_eq!(json(&fault(&["pair", "none"]))["faults"], serde_json::json!([]));
+    let list = String::from_utf8(fault(&["list"]).stdout).unwrap();
+    for known in plait::kme::catalogue::Fault::ALL {
+        assert!(list.contains(&format!("  {:<18} {}", known.name(), known.words())), "{known}");
+    }
+    fails(&fault(&["pair", "wrong-kye"]), 2, "did you mean `wrong-key`?");
+    fails(&fault(&["pair", "get-only", "3"]), 2, "is a habit");
+    fails(&fault(&["pair", "hang", "often"]), 2, "expected a number");
+    fails(&fault(&["pair", "none", "3"]), 2, "takes everything back");
+    fails(&fault(&["pair", "hang", "--at", "KME-Z"]), 1, "KME-A and KME-B");
+    fails(&fault(&["other", "hang"]), 3, "no KME pair runs here");
 }
 
 #[test]
@@ -236,6 +261,9 @@ fn a_wrong_pair_file_is_refused_with_its_line() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("pair.toml"), "name = \"pair\"\nlnk = 1\n").unwrap();
     fails(&run(dir.path(), &["kme", "serve", "pair.toml"]), 6, "line 2");
+    let strange = pair_text(Path::new("pki"), STOCK, "") + "[fault]\nnot-fuond-404 = true\n";
+    std::fs::write(dir.path().join("pair.toml"), strange).unwrap();
+    fails(&run(dir.path(), &["kme", "serve", "pair.toml"]), 6, "did you mean `not-found-404`?");
     fails(&run(dir.path(), &["kme", "serve", "nowhere.toml"]), 6, "nowhere.toml");
     fails(&run(dir.path(), &["kme", "cert", "--dir", "pki"]), 2, "--kme");
     fails(&run(dir.path(), &["kme", "cert", "--dir", "pki", "--kme", "KME-A"]), 2, "ID=NAME");

@@ -15,6 +15,7 @@ mod broken_http;
 mod broken_json;
 mod certificates;
 mod cli;
+mod dialects;
 mod doctor;
 mod exactly_once;
 mod files;

@@ -46,6 +46,20 @@ async fn a_kme_that_is_too_slow_misses_its_deadline_and_its_key_is_thrown_away()
 }
 
 #[tokio::test]
+async fn what_the_kme_said_of_a_key_is_not_forgotten_over_a_last_try_without_time() {
+    let pki = Pki::new();
+    let script =
+        |number| if number == 0 { Act::Answer(http(400, "", "{\"message\":\"not here\"}")) } else { Act::Hang };
+    let stub = stub(&pki, script).await;
+    let kind = KeyRequestKind::ById { key_id: KeyId::new(b"k-0").unwrap() };
+    let mut source = source(at(&pki, &stub));
+    let asked = fetch(&mut source, kind, Duration::from_secs(3));
+    let failure = timeout(HANGS, asked).await.unwrap().unwrap_err();
+    assert!(failure.reason == Reason::UnknownKeyId && failure.text.contains("not here"), "{failure:?}");
+    assert!(failure.text.contains("asked 2 times") && stub.requests().len() == 2, "{failure:?}");
+}
+
+#[tokio::test]
 async fn the_sections_timeout_holds_if_it_is_shorter() {
     let pki = Pki::new();
     let stub = stub(&pki, |_| Act::Hang).await;

@@ -17,6 +17,8 @@ pub(crate) struct Source {
     pub(crate) certificate: String,
     /// CA that the KME must be signed by, a file.
     pub(crate) ca_file: String,
+    /// More lines, as they are.
+    pub(crate) more: Vec<String>,
 }
 
 /// One `[[peer]]` section.
@@ -84,6 +86,7 @@ impl SiteConfig {
             pki: "pki".to_owned(),
             certificate: saes.0.to_owned(),
             ca_file: "pki/ca.pem".to_owned(),
+            more: Vec::new(),
         });
     }
 
@@ -110,6 +113,7 @@ impl SiteConfig {
             writeln!(out, "ca_file = \"{}\"", source.ca_file).unwrap();
             writeln!(out, "cert_file = \"{}/{}.pem\"", source.pki, source.certificate).unwrap();
             writeln!(out, "key_file = \"{}/{}.key\"", source.pki, source.certificate).unwrap();
+            source.more.iter().for_each(|line| writeln!(out, "{line}").unwrap());
         }
         for peer in &self.peers {
             writeln!(out, "[[peer]]\nname = \"{}\"\npublic_key_file = \"{}\"", peer.name, peer.public_key_file)

@@ -139,5 +139,5 @@ fn keys_that_never_reach_the_other_kme_are_named_at_both_ends() {
 
 /// From now on the slave's KME learns of no key.
 fn lose_keys(pair: &KmePair) {
-    pair.steer(&["fault", "lost-key", "1000"]);
+    pair.fault(&["lost-key", "1000"]);
 }

@@ -14,6 +14,8 @@ const SERVES_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct KmePair {
     pub(crate) name: String,
     pub(crate) link: Vec<String>,
+    /// Lines of `[fault]`.
+    pub(crate) faults: Vec<String>,
     kmes: Vec<Kme>,
     net: Arc<Net>,
     dir: PathBuf,
@@ -46,7 +48,15 @@ impl KmePair {
         let kmes = sites.map(|(site, id, sae)| Kme { id: id.to_owned(), site, port, sae: sae.to_owned() }).into();
         let link =
             ["model = \"constant\"", "key_rate = 25600", "block_bits = 2560", "stock_start = 100", "stock_max = 1000"];
-        Self { name: name.to_owned(), link: link.map(str::to_owned).into(), kmes, net, dir, process: None }
+        Self {
+            name: name.to_owned(),
+            link: link.map(str::to_owned).into(),
+            faults: Vec::new(),
+            kmes,
+            net,
+            dir,
+            process: None,
+        }
     }
 
     /// A stock of `keys` that fills at `keys_per_second`.
@@ -86,6 +96,11 @@ impl KmePair {
         succeed(plait(&self.dir).args(["kme", "link", &self.name]).args(arguments))
     }
 
+    /// `plait kme fault NAME ...`; gives what it printed.
+    pub(crate) fn fault(&self, arguments: &[&str]) -> String {
+        succeed(plait(&self.dir).args(["kme", "fault", &self.name]).args(arguments))
+    }
+
     /// Cuts the quantum link.
     pub(crate) fn cut(&self) {
         self.steer(&["down"]);
@@ -97,7 +112,8 @@ impl KmePair {
     }
 
     fn render(&self) -> String {
-        let mut text = format!("name = \"{}\"\n[link]\n{}\n", self.name, self.link.join("\n"));
+        let (link, faults) = (self.link.join("\n"), self.faults.join("\n"));
+        let mut text = format!("name = \"{}\"\n[link]\n{link}\n[fault]\n{faults}\n", self.name);
         for kme in &self.kmes {
             text += &format!(
                 "[[kme]]\nid = \"{0}\"\nlisten = [\"{1}:{2}\"]\ncert_file = \"pki/{0}.pem\"\nkey_file = \"pki/{0}.key\"\nca_file = \"pki/ca.pem\"\nsaes = [\"{3}\"]\n",

@@ -38,6 +38,7 @@ mod backends;
 mod bench;
 mod clear;
 mod demo;
+mod dialects;
 mod doctor;
 mod documents;
 mod harness;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 
 use crate::etsi014::v1::request::KEYS_PER_REQUEST_MAX;
 
@@ -69,6 +69,11 @@ pub enum KmeCommand {
         #[command(subcommand)]
         order: LinkOrder,
     },
+    /// Let the KMEs of a running pair do something wrong, or as other KMEs do
+    #[command(
+        after_help = "Example: plait kme fault pair wrong-key 3\n         plait kme fault pair not-found-404 --at KME-B\n         plait kme fault list"
+    )]
+    Fault(FaultOrder),
 }
 
 /// `plait kme test`.
@@ -171,26 +176,19 @@ pub enum LinkOrder {
         #[arg(value_name = "BITS_PER_SECOND")]
         bits_per_second: u64,
     },
-    /// Spoil the next keys, as real KMEs have done, to see what the tunnel makes of it
-    #[command(after_help = "Example: plait kme link pair fault wrong-key 3")]
-    Fault {
-        /// How
-        fault: FaultWord,
-        /// How many keys; 0 takes the order back
-        #[arg(default_value_t = 1)]
-        keys: u64,
-    },
 }
 
-/// What is wrong with a key.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum FaultWord {
-    /// One bit differs between the two sites
-    WrongKey,
-    /// The other KME never learns of the key
-    LostKey,
-    /// The bytes of the key before, under another key_ID
-    RepeatedKey,
-    /// Every byte is zero
-    ConstantKey,
+/// `plait kme fault`.
+#[derive(Debug, Args)]
+pub struct FaultOrder {
+    /// The pair's name, as in its file; or "list": all faults and habits by name
+    #[arg(value_name = "NAME|list")]
+    pub name: String,
+    /// What it does wrong, or otherwise; or "none": all is taken back. Without it: what waits
+    pub fault: Option<String>,
+    /// For how many keys, answers or connections; "always" or "off". Habits last by themselves
+    pub times: Option<String>,
+    /// At this KME only, by its id
+    #[arg(long, value_name = "KME", requires = "fault")]
+    pub at: Option<String>,
 }

@@ -2,11 +2,10 @@
 
 use std::path::Path;
 
-use super::args::{FaultWord, LinkOrder};
+use super::args::LinkOrder;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::output;
 use crate::io::kme_server::control::{self, OrderError};
-use crate::kme::fault::Fault;
 use crate::kme::file;
 use crate::kme::order::Order;
 
@@ -18,8 +17,12 @@ pub(super) async fn run(name: &str, order: LinkOrder, run_dir: &Path) -> Outcome
         LinkOrder::Down => Order::Down,
         LinkOrder::Status => Order::Status,
         LinkOrder::Rate { bits_per_second } => Order::Rate { bits_per_second },
-        LinkOrder::Fault { fault, keys } => Order::Fault { fault: meant(fault), keys },
     };
+    give(name, order, run_dir).await
+}
+
+/// Has the pair carry out an order, and prints it as one JSON line, as it is afterwards.
+pub(super) async fn give(name: &str, order: Order, run_dir: &Path) -> Outcome {
     let status = control::ask(&control::path(run_dir, name), order).await.map_err(|error| {
         let exit = match error {
             OrderError::NotRunning(_) => Exit::NotRunning,
@@ -29,13 +32,4 @@ pub(super) async fn run(name: &str, order: LinkOrder, run_dir: &Path) -> Outcome
         Failure::new(exit, error.to_string())
     })?;
     output::data(&format!("{}\n", serde_json::to_string(&status).unwrap_or_default()))
-}
-
-fn meant(word: FaultWord) -> Fault {
-    match word {
-        FaultWord::WrongKey => Fault::WrongKey,
-        FaultWord::LostKey => Fault::LostKey,
-        FaultWord::RepeatedKey => Fault::RepeatedKey,
-        FaultWord::ConstantKey => Fault::ConstantKey,
-    }
 }

@@ -4,6 +4,7 @@ pub mod args;
 
 mod ask;
 mod cert;
+mod fault;
 mod link;
 mod serve;
 pub(super) mod target;
@@ -38,6 +39,7 @@ pub(super) fn run(command: KmeCommand, run_dir: &Path) -> Outcome {
             runtime()?.block_on(ask::get_key_ids(&kme, ids))
         }
         KmeCommand::Link { name, order } => runtime()?.block_on(link::run(&name, order, run_dir)),
+        KmeCommand::Fault(order) => runtime()?.block_on(fault::run(order, run_dir)),
     }
 }
 

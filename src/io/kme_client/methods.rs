@@ -84,14 +84,18 @@ impl KmeClient {
         let until = Instant::now() + timeout.min(DEC_KEYS_DEADLINE);
         let mut pause = RETRY_PAUSE_MIN;
         let mut tries = 1;
+        let mut said: Option<SourceFailure> = None;
         loop {
             let answered = turn.call(until, &call).await;
             let tls = turn.tls().map(str::to_owned);
             drop(turn);
             let (failure, is_passing) = match self.dec_answer(answered) {
                 Ok(keys) => return Outcome { result: Ok(keys), tls },
+                // What the KME said before is the reason; that the last try had no time left is none.
+                Err((late, _)) if late.reason == Reason::Deadline && said.is_some() => (said.unwrap_or(late), false),
                 Err(failed) => failed,
             };
+            said = Some(failure.clone());
             let next = Instant::now() + pause + pause.mul_f64(chance());
             let given_up = |tries| Outcome { result: Err(after(tries, failure.clone())), tls: tls.clone() };
             if !is_passing || next >= until {

@@ -1,4 +1,4 @@
-//! The Unix socket that steers a running pair's link: JSON lines, for its owner and root only.
+//! The Unix socket that steers a running pair: JSON lines, for its owner and root only.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};

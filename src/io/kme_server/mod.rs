@@ -1,11 +1,13 @@
 //! A simulated KME pair on the network: two HTTPS servers with client certificates, and the socket that steers their link.
 //!
-//! `serve` accepts TLS connections and carries requests to the rules in `kme::api`; `control` takes orders for the link
-//! and asks for them. Both end when the pair stops.
+//! `serve` accepts TLS connections and carries requests to the rules in `kme::api`; `threshold` and `outlet` do to connections and
+//! answers what was ordered; `control` takes orders and asks for them. All end when the pair stops.
 
 pub mod control;
 pub mod error;
+mod outlet;
 pub mod serve;
+mod threshold;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -41,7 +43,10 @@ impl PairServer {
     pub async fn start(file: PairFile, socket: Option<PathBuf>) -> Result<Self, ServeError> {
         let clock = Clock::start();
         let entropy = OsEntropy::open().map_err(ServeError::Entropy)?;
-        let pair = Pair::new(file.setup, clock.now());
+        let mut pair = Pair::new(file.setup, clock.now());
+        for (fault, at, times) in file.faults {
+            pair.faults().order(fault, at, times);
+        }
         let shared = Arc::new(Shared { pair: Mutex::new((pair, entropy)), clock });
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -60,7 +65,7 @@ impl PairServer {
         &self.addresses
     }
 
-    /// Carries out an order for the link.
+    /// Carries out an order.
     pub fn order(&self, order: Order) -> PairStatus {
         let mut held = self.shared.pair.lock().unwrap_or_else(PoisonError::into_inner);
         order.carry_out(&mut held.0, self.shared.clock.now())

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
@@ -15,11 +15,15 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::outlet::{Outlet, Parts};
+use super::threshold;
 use crate::etsi014::v1::error::error_json;
 use crate::io::clock::Clock;
 use crate::io::entropy::OsEntropy;
 use crate::io::tls::leaf::Leaf;
-use crate::kme::api::{self, ApiRequest, ApiResponse, Verb};
+use crate::kme::api::{self, ApiRequest, Verb};
+use crate::kme::catalogue::Fault;
+use crate::kme::delivery::Delivery;
 use crate::kme::pair::{Pair, Side};
 use crate::types::id::SaeId;
 use crate::types::secret::SecretBytes;
@@ -90,26 +94,51 @@ impl Kme {
     }
 
     async fn connection(self: Arc<Self>, stream: TcpStream) {
-        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, self.acceptor.accept(stream)).await {
+        if let Some(fault) = self.fault_of_connection() {
+            return threshold::mistreat(stream, fault).await;
+        }
+        let accepting = self.acceptor.accept(stream).into_fallible();
+        let stream = match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting).await {
             Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return tracing::debug!(%error, "a TLS handshake failed"),
+            Ok(Err((error, stream))) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return threshold::farewell(stream).await;
+            }
             Err(_) => return tracing::debug!("a TLS handshake took too long"),
         };
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(|leaf| Leaf::read(leaf));
         let caller = leaf.and_then(|leaf| leaf.common_name).and_then(|cn| SaeId::new(&cn));
+        let Parts { reader, library, pipe, outlet } = Parts::of(stream);
+        let outlet = Arc::new(outlet);
+        let at = Arc::clone(&outlet);
         let service = hyper::service::service_fn(move |request| {
-            let (kme, caller) = (Arc::clone(&self), caller.clone());
-            async move { Ok::<_, Infallible>(kme.answer(caller, request).await) }
+            let (kme, caller, outlet) = (Arc::clone(&self), caller.clone(), Arc::clone(&at));
+            async move { Ok::<_, Infallible>(kme.answer(caller, request, &outlet).await) }
         });
         let mut http = hyper::server::conn::http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT).max_headers(HEADERS_MAX);
         http.max_buf_size(HEAD_BYTES_MAX);
-        if let Err(error) = http.serve_connection(TokioIo::new(stream), service).await {
-            tracing::debug!(%error, "a connection ended");
-        }
+        let serving = http.serve_connection(TokioIo::new(library), service);
+        let serving = async move {
+            if let Err(error) = serving.await {
+                tracing::debug!(%error, "a connection ended");
+            }
+        };
+        outlet.carry(reader, pipe, serving).await;
     }
 
-    async fn answer(&self, caller: Option<SaeId>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    fn fault_of_connection(&self) -> Option<Fault> {
+        let mut held = self.shared.pair.lock().unwrap_or_else(PoisonError::into_inner);
+        let faults = held.0.faults();
+        threshold::OF_CONNECTIONS.into_iter().find(|fault| faults.take(*fault, self.side))
+    }
+
+    async fn answer(
+        &self,
+        caller: Option<SaeId>,
+        request: Request<Incoming>,
+        outlet: &Outlet,
+    ) -> Response<Full<Bytes>> {
         let Some(caller) = caller else {
             return error(StatusCode::UNAUTHORIZED, "the client certificate has no CN that names a SAE");
         };
@@ -129,13 +158,22 @@ impl Kme {
         };
         let (path, query) = (head.uri.path(), head.uri.query().unwrap_or_default());
         let request = ApiRequest { caller: &caller, verb, path, query, body: &body };
-        let answered = {
+        let delivery = {
             let mut held = self.shared.pair.lock().unwrap_or_else(PoisonError::into_inner);
             let (pair, entropy) = &mut *held;
-            api::answer(pair, self.shared.clock.now(), self.side, &request, entropy)
+            api::answer_on_the_way(pair, self.shared.clock.now(), self.side, &request, entropy)
         };
-        tracing::debug!(sae = %caller, path, code = answered.code, "answered");
-        response(answered)
+        match delivery {
+            Delivery::Proper { code, fields, body } => {
+                tracing::debug!(sae = %caller, path, code, "answered");
+                response(code, &fields, body)
+            }
+            Delivery::Scripted(steps) => {
+                tracing::debug!(sae = %caller, path, "answered by a script");
+                outlet.play(steps).await;
+                response(204, &[], SecretBytes::new(Vec::new()))
+            }
+        }
     }
 }
 
@@ -148,13 +186,16 @@ impl AsRef<[u8]> for Wiped {
     }
 }
 
-fn response(answered: ApiResponse) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from_owner(Wiped(answered.body))));
-    *response.status_mut() = StatusCode::from_u16(answered.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+fn response(code: u16, fields: &[(&'static str, &'static str)], body: SecretBytes) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from_owner(Wiped(body))));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in fields {
+        response.headers_mut().insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+    }
     response
 }
 
 fn error(code: StatusCode, message: &str) -> Response<Full<Bytes>> {
-    response(ApiResponse { code: code.as_u16(), body: SecretBytes::new(error_json(message).into_bytes()) })
+    let body = SecretBytes::new(error_json(message).into_bytes());
+    response(code.as_u16(), &[("content-type", "application/json")], body)
 }
