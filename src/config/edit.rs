@@ -9,9 +9,10 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Place, nearest};
+use super::error::Place;
 use super::file::{File, written};
 use crate::types::limits::PEER_SECTIONS_BYTES_MAX;
+use crate::types::nearest::nearest;
 
 /// A text with one peer more.
 #[derive(Clone, Debug, PartialEq, Eq)]
