@@ -125,6 +125,15 @@ pub enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// How long the stored keys last, as things go on and if the link is cut now, and what the policy makes of it
+    #[command(after_help = "Example: plait forecast hq-dc")]
+    Forecast {
+        /// Name of the interface, or its configuration file
+        name: String,
+        /// For scripts: one JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// Make an identity: the secret key file of this site
     #[command(after_help = "Example: plait genkey --out /etc/plait/hq.key")]
     Genkey {

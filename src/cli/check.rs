@@ -1,5 +1,7 @@
 //! `plait check NAME|FILE`: everything `up` would refuse, found without touching the system; and what the KMEs say.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::exit::{Exit, Failure, Outcome};
@@ -9,13 +11,18 @@ use super::kme::test::grade::{Check, Findings, Grade};
 use super::kme::test::report::line;
 use super::status::Form;
 use super::{kme, output, up};
-use crate::config::Config;
+use crate::config::{Config, Peer};
+use crate::control::forecast::{Demand, Means};
+use crate::control::report::StatusReport;
+use crate::control::request::{Answer, Request};
 use crate::daemon::load::{LoadFailure, Loaded, config_path, load};
 use crate::daemon::setup::{self, PeerSource};
 use crate::daemon::start::plan;
 use crate::daemon::{certificates, kill_switch};
 use crate::io::clock::Clock;
+use crate::io::control_client::{ANSWER_DEADLINE, call};
 use crate::io::system::routes::{Route, rival, routes};
+use crate::types::policy::QkdPolicy;
 
 /// Number of the JSON's form.
 const SCHEMA: u32 = 1;
@@ -52,7 +59,7 @@ struct KmeLine {
 }
 
 /// Says what is wrong, or that nothing is.
-pub(super) fn run(name_or_file: &str, online: bool, form: Form) -> Outcome {
+pub(super) fn run(name_or_file: &str, online: bool, form: Form, run_dir: &Path) -> Outcome {
     let (loaded, notes) = match checked(name_or_file) {
         Ok(checked) => checked,
         Err(failure) if form == Form::Json => {
@@ -68,7 +75,7 @@ pub(super) fn run(name_or_file: &str, online: bool, form: Form) -> Outcome {
         }
         output::data(&summary(&loaded))?;
     }
-    let kmes = if online { kme::runtime()?.block_on(ask_kmes(&loaded, form))? } else { Vec::new() };
+    let kmes = if online { kme::runtime()?.block_on(ask_kmes(&loaded, form, run_dir))? } else { Vec::new() };
     let failed: Vec<String> = kmes.iter().filter(|kme| !kme.ok).map(|kme| kme.source.clone()).collect();
     if form == Form::Json {
         output::data(&to_json(&Report::of(&loaded, notes, kmes)))?;
@@ -134,19 +141,24 @@ fn routes_met(loaded: &Loaded) -> Vec<String> {
 }
 
 /// Asks the KME of every source for its status, and shows what is not as it should be.
-async fn ask_kmes(loaded: &Loaded, form: Form) -> Result<Vec<KmeLine>, Failure> {
+async fn ask_kmes(loaded: &Loaded, form: Form, run_dir: &Path) -> Result<Vec<KmeLine>, Failure> {
     let mut kmes = Vec::new();
-    for PeerSource { setup, .. } in setup::sources(loaded) {
+    let running = daemon_status(&loaded.config.interface.name, run_dir);
+    for PeerSource { peer, setup, .. } in setup::sources(loaded) {
         let name = setup.name.clone();
         output::talk(&format!("asking the KME of {name} at {}", setup.reach.url.authority()));
         let kme = of_setup(setup, loaded.file.display().to_string())?;
         let mut findings = Findings::default();
         let Looked { status, seen } = look(&kme, &mut findings).await;
+        let stored = status.as_ref().and_then(|status| status.stored_key_count);
+        if let Some(peer) = loaded.config.peers.get(usize::from(peer.0)) {
+            budget(peer, &name, stored, running.as_deref(), &mut findings);
+        }
         let found = KmeLine {
             source: name,
             ok: findings.first(Grade::Fail).is_none(),
             tls: seen.map(|seen| seen.tls),
-            stored_keys: status.and_then(|status| status.stored_key_count),
+            stored_keys: stored,
             checks: findings.checks,
         };
         if form == Form::Text {
@@ -155,6 +167,33 @@ async fn ask_kmes(loaded: &Loaded, form: Form) -> Result<Vec<KmeLine>, Failure> 
         kmes.push(found);
     }
     Ok(kmes)
+}
+
+/// What the daemon of this interface knows, if one runs and answers.
+fn daemon_status(interface: &str, run_dir: &Path) -> Option<Box<StatusReport>> {
+    match call(run_dir, interface, &Request::Status, ANSWER_DEADLINE) {
+        Ok(Answer::Status { status }) => Some(status),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Warns if the intervals of this configuration ask for more keys than come, as far as a running daemon knows what comes.
+fn budget(peer: &Peer, source: &str, stored: Option<u64>, running: Option<&StatusReport>, into: &mut Findings) {
+    const NAME: &str = "key budget";
+    let policy = &peer.policy;
+    if policy.rekey_min.is_some() || policy.qkd == QkdPolicy::Off {
+        return;
+    }
+    let demand = Demand::fixed(policy.rekey.as_secs(), policy.full.as_secs());
+    let known = running.iter().flat_map(|status| &status.sources);
+    let known = known.clone().find(|known| known.peer == peer.name && known.name == source);
+    let text = match known.filter(|known| known.rate_in_per_second.is_some()) {
+        Some(known) => demand.overdraws(Means::of(known)),
+        None => stored.filter(|stored| *stored > 0).and_then(|stored| demand.is_nearly_empty(stored)),
+    };
+    if let Some(text) = text {
+        into.warn(NAME, "", text);
+    }
 }
 
 impl KmeLine {

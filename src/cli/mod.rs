@@ -18,6 +18,7 @@ mod completions;
 mod demo;
 mod doctor;
 mod events;
+mod forecast;
 mod keys;
 mod lab;
 mod logs;
@@ -58,7 +59,9 @@ fn run(arguments: Arguments) -> Outcome {
     match arguments.verb {
         Verb::Audit(command) => audit::run(&command, &arguments.places.state_dir),
         Verb::Bench { seconds, json } => bench::run(seconds, json),
-        Verb::Check { name, online, json } => check::run(&name, online, status::Form::of(json)),
+        Verb::Check { name, online, json } => {
+            check::run(&name, online, status::Form::of(json), &arguments.places.run_dir)
+        }
         Verb::Completions { shell } => completions::run(shell),
         Verb::Doctor { name, json } => doctor::run(name.as_deref(), json, &arguments.places),
         Verb::Down { name, open } => ask::down(&name, open, &arguments.places.run_dir),
@@ -67,6 +70,7 @@ fn run(arguments: Arguments) -> Outcome {
             events::run(&name, &wanted, &arguments.places.run_dir, &arguments.places.state_dir)
         }
         Verb::Fingerprint { file, json } => keys::fingerprint(&file, status::Form::of(json)),
+        Verb::Forecast { name, json } => forecast::run(&name, status::Form::of(json), &arguments.places.run_dir),
         Verb::Genkey { out, suite } => keys::genkey(out.as_deref(), suite),
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Init(order) => init::run(&order),

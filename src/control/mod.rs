@@ -4,6 +4,7 @@ pub mod audit;
 pub mod event;
 pub mod event_text;
 pub mod exposition;
+pub mod forecast;
 pub mod history;
 pub mod live;
 pub mod measures;

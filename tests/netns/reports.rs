@@ -79,6 +79,9 @@ fn a_report_tells_what_helps_and_nothing_that_must_not_leave() {
         fits(schema, &succeed(plait(&world.path()).args(verb)));
     }
     fits("status", &world.a.status().json.to_string());
+    fits("forecast", &succeed(plait(&world.path()).args(["forecast", "a", "--json"])));
+    let forecast = succeed(plait(&world.path()).args(["forecast", "a"]));
+    assert!(forecast.contains("if the link is cut now: HOLDOVER already; it ends in"), "{forecast}");
     let file = world.a.file("toml");
     let doctor = world.a.run(&["doctor", file.to_str().unwrap(), "--json"]);
     fits("doctor", std::str::from_utf8(&doctor.stdout).unwrap());

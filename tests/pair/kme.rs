@@ -41,6 +41,8 @@ pub(crate) struct KmePair {
     /// Per source, if set, instead of the mood of the end.
     pub(crate) source_moods: BTreeMap<(usize, u8), Mood>,
     pub(crate) delay: Duration,
+    /// Keys in the one stock of the pair; `None`: as many as are asked for.
+    pub(crate) stock: Option<u64>,
     keys: BTreeMap<(u8, String), Vec<u8>>,
     last: BTreeMap<u8, String>,
     counter: u64,
@@ -56,6 +58,7 @@ impl KmePair {
             moods: [Mood::Good; 2],
             source_moods: BTreeMap::new(),
             delay: Duration::from_millis(20),
+            stock: None,
             keys: BTreeMap::new(),
             last: BTreeMap::new(),
             counter: 0,
@@ -87,6 +90,10 @@ impl KmePair {
             Mood::Unreachable => return (after, failure(Reason::Unreachable)),
             Mood::Dry => return (after, failure(Reason::NoKeyNow)),
             _ => {}
+        }
+        if let Some(stock) = &mut self.stock {
+            let Some(rest) = stock.checked_sub(1) else { return (after, failure(Reason::NoKeyNow)) };
+            *stock = rest;
         }
         self.counter += 1;
         let fresh = format!("{:08x}-key", self.counter);

@@ -10,6 +10,7 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "moods and events that a test does not look at")]
 
 mod admit;
+mod budget;
 mod changes;
 mod config;
 mod course;

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::step::{Outcome, Step};
+use crate::control::forecast::{Demand, Means};
 use crate::control::report::{PeerReport, SourceReport, StatusReport};
+use crate::control::time::per_second;
 use crate::io::confinement::{Confinement, of_daemon};
 
 /// Counters of datagrams that say whose key is wrong.
@@ -15,7 +17,9 @@ const PSK: &str = "psk_or_identity";
 pub(super) fn steps(status: &StatusReport) -> Vec<Step> {
     let mut steps = vec![Step::new("daemon", Outcome::Ok, format!("runs, and is {}", status.state))];
     for peer in &status.peers {
-        steps.extend(keys(status, peer).into_iter().chain(peer_steps(status, peer)));
+        steps.extend(keys(status, peer));
+        steps.extend(budget(status, peer));
+        steps.extend(peer_steps(status, peer));
     }
     steps.push(match status.offload_given_up.as_slice() {
         [] => Step::new("offloads", Outcome::Ok, "what is configured is in use"),
@@ -55,6 +59,23 @@ fn keys(status: &StatusReport, peer: &PeerReport) -> Vec<Step> {
             None => Step::new(NAME, Outcome::Skipped, "there is no session yet"),
         }
     };
+    sources.map(|source| step(source).of(&format!("{}, {}", peer.name, source.name))).collect()
+}
+
+/// Whether the interval asks for more keys of a source than come.
+fn budget(status: &StatusReport, peer: &PeerReport) -> Vec<Step> {
+    const NAME: &str = "key budget";
+    let step = |source: &SourceReport| {
+        let (Some(income), Some(keys)) = (source.rate_in_per_second, source.stored_keys) else {
+            let text = "how many keys come in is not known: it takes a minute, and a KME that tells its stock";
+            return Step::new(NAME, Outcome::Skipped, text);
+        };
+        match Demand::of(&peer.policy).overdraws(Means::of(source)) {
+            Some(text) => Step::new(NAME, Outcome::Warning, text),
+            None => Step::new(NAME, Outcome::Ok, format!("{keys} keys stored, {} in", per_second(income))),
+        }
+    };
+    let sources = status.sources.iter().filter(|source| source.peer == peer.name);
     sources.map(|source| step(source).of(&format!("{}, {}", peer.name, source.name))).collect()
 }
 
@@ -196,6 +217,19 @@ mod tests {
         says(refused("mac1"), "peer identity", Outcome::Failed, "wrong public file of this one");
         says(refused("psk_or_identity"), "peer identity", Outcome::Failed, "psk_file");
         says(serde_json::json!({"peer": {"endpoint": null}}), "peer reachable", Outcome::Failed, "has not called");
+    }
+
+    #[test]
+    fn an_interval_that_asks_for_more_keys_than_come_is_a_warning() {
+        let mut status = status(serde_json::json!({}));
+        let step = |status: &StatusReport| steps(status).into_iter().find(|step| step.name == "key budget").unwrap();
+        assert_eq!(step(&status).outcome, Outcome::Skipped);
+        let source = &mut status.sources[0];
+        (source.stored_keys, source.rate_in_per_second) = (Some(0), Some(1.0 / 90.0));
+        let found = step(&status);
+        assert!(found.outcome == Outcome::Warning && found.text.contains("rekey = \"139s\""), "{found:?}");
+        status.sources[0].rate_in_per_second = Some(3.9);
+        assert_eq!((step(&status).outcome, step(&status).text.as_str()), (Outcome::Ok, "0 keys stored, 3.9/s in"));
     }
 
     #[test]
