@@ -18,6 +18,7 @@ mod deadlines;
 mod exchange;
 mod kme;
 mod kme_faults;
+mod lengths;
 mod life;
 mod overrides;
 mod pacing;
