@@ -44,6 +44,7 @@ mod documents;
 mod harness;
 mod headers;
 mod impairment;
+mod kills;
 mod leftovers;
 mod membership;
 mod mtu;
