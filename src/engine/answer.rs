@@ -307,7 +307,10 @@ impl Peer {
     /// Whether something of this peer goes on when this write is done.
     pub(super) fn waits_for_store(&self, stored: StoreId) -> bool {
         let of_answer = |pending: &Pending| matches!(&pending.stage, Stage::Storing { store, .. } if *store == stored);
-        self.attempt_waits_for(stored) || self.exchanges.answers.iter().any(of_answer)
+        let of_ratchet = |(write, _): &(StoreId, _)| *write == stored;
+        self.attempt_waits_for(stored)
+            || self.exchanges.answers.iter().any(of_answer)
+            || self.keys.ratchet_writes.iter().any(of_ratchet)
     }
 
     /// A write is done: if an R2 waited for it, it goes out, unless the ratchet forbids.

@@ -80,6 +80,7 @@ impl Engine {
         if let Some(peer) = self.peers.touch_where(|peer| peer.waits_for_store(id)) {
             peer.on_attempt_stored(now, id, ok, &mut self.desk);
             peer.on_answer_stored(now, id, ok, &mut self.desk);
+            peer.on_ratchet_stored(id, ok);
         }
         self.finish(now);
     }
@@ -216,6 +217,7 @@ pub(super) fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: No
     let keys = PeerState {
         rules: KeyRules::new(fit, budget),
         ratchet,
+        ratchet_writes: Vec::new(),
         clock,
         over: None,
         ring: Keyring::new(EPOCH_OVERLAP),

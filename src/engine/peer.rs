@@ -8,7 +8,7 @@ use super::answer::Pending;
 use super::attempt::Attempt;
 use super::chain::{Chain, EpochFacts};
 use super::desk::Desk;
-use super::output::{Alarm, EventKind, Now, State};
+use super::output::{Alarm, EventKind, Now, State, StoreId};
 use super::overriding::Override;
 use super::rekey::Rekey;
 use super::rekey_answer::RekeyAnswer;
@@ -17,7 +17,7 @@ use super::setup::PeerSetup;
 use super::staging::Staging;
 use crate::dataplane::snapshot::Endpoint;
 use crate::dataplane::traffic::Traffic;
-use crate::handshake::terms::PeerKeys;
+use crate::handshake::terms::{PeerKeys, RatchetId};
 use crate::keys::clock::PolicyClock;
 use crate::keys::ratchet::RatchetStore;
 use crate::session::keyring::Keyring;
@@ -42,6 +42,8 @@ pub(super) struct Peer {
 pub(super) struct PeerState {
     pub(super) rules: KeyRules,
     pub(super) ratchet: RatchetStore,
+    /// Writes of it that are under way, with the entry that each brings to the disk.
+    pub(super) ratchet_writes: Vec<(StoreId, RatchetId)>,
     pub(super) clock: PolicyClock,
     /// The policy is weaker for a time.
     pub(super) over: Option<Override>,

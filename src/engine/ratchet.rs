@@ -34,9 +34,26 @@ impl Peer {
             None => self.alarm_if_lost(now, session, desk),
         }
         let (id, rs) = (session.rs.id, session.rs.rs.duplicate());
-        drop(self.keys.ratchet.store(RatchetEntry { id, rs, when: now.unix, role: session.role }));
+        drop(self.keys.ratchet.store_unwritten(RatchetEntry { id, rs, when: now.unix, role: session.role }));
         self.drop_displaced_sessions(now, desk);
-        Some(self.write_ratchet(desk))
+        let write = self.write_ratchet(desk);
+        let ratchet = &self.keys.ratchet;
+        // A disk that hangs ends none of them: only those are kept whose entry still waits, at most as many as the store holds.
+        self.keys.ratchet_writes.retain(|(_, id)| ratchet.is_unwritten(*id));
+        self.keys.ratchet_writes.push((write, id));
+        Some(write)
+    }
+
+    /// A write of the ratchet is done, and what waited for it goes on already, or not: its entry can be relied on now, or
+    /// is forgotten.
+    pub(super) fn on_ratchet_stored(&mut self, stored: StoreId, ok: bool) {
+        let Some(at) = self.keys.ratchet_writes.iter().position(|(write, _)| *write == stored) else { return };
+        let (_, id) = self.keys.ratchet_writes.remove(at);
+        if ok {
+            self.keys.ratchet.wrote(id);
+        } else if self.keys.ratchet.is_unwritten(id) {
+            self.keys.ratchet.forget(id);
+        }
     }
 
     /// Under `prefer` a session without a common entry goes on, visibly; the first one ever, before which neither end
@@ -75,6 +92,8 @@ impl Peer {
         if !may_go_on {
             // What only memory has must seed nothing: a restart would leave this end without a common entry.
             self.keys.ratchet.forget(session.rs.id);
+        } else {
+            self.keys.ratchet.wrote(session.rs.id);
         }
         may_go_on
     }

@@ -1,6 +1,6 @@
 //! The ratchet state of one peer: what completed handshakes left behind, to be mixed into the next one (PROTOCOL 2.7).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::state_file::{FileKind, FileState, unwrap, wrap};
 use crate::types::limits::RATCHET_UNCONFIRMED_MAX;
@@ -39,12 +39,20 @@ pub struct RatchetStore {
     open: bool,
     confirmed: Option<RatchetEntry>,
     unconfirmed: VecDeque<RatchetEntry>,
+    /// Of these the write has not ended: a restart would not have them, so they seed nothing.
+    unwritten: BTreeSet<RatchetId>,
 }
 
 impl RatchetStore {
     /// No file: a new peer, or `plait ratchet reset`.
     pub fn absent() -> Self {
-        Self { file: FileState::Absent, open: true, confirmed: None, unconfirmed: VecDeque::new() }
+        Self {
+            file: FileState::Absent,
+            open: true,
+            confirmed: None,
+            unconfirmed: VecDeque::new(),
+            unwritten: BTreeSet::new(),
+        }
     }
 
     /// A file that cannot be read: no entries, and not open, because an attacker could have damaged it.
@@ -71,14 +79,14 @@ impl RatchetStore {
         }
     }
 
-    /// All entries, newest first, as the initiator offers them.
+    /// All entries that are on disk, newest first, as the initiator offers them.
     pub fn offers(&self) -> Vec<(RatchetId, &Secret<32>)> {
-        self.newest_first().map(|entry| (entry.id, &entry.rs)).collect()
+        self.written().map(|entry| (entry.id, &entry.rs)).collect()
     }
 
-    /// The responder's choice: its own newest that is offered.
+    /// The responder's choice: its own newest on disk that is offered.
     pub fn select(&self, offered: &[RatchetId]) -> Option<(RatchetId, &Secret<32>)> {
-        let chosen = self.newest_first().find(|entry| offered.contains(&entry.id))?;
+        let chosen = self.written().find(|entry| offered.contains(&entry.id))?;
         Some((chosen.id, &chosen.rs))
     }
 
@@ -107,6 +115,10 @@ impl RatchetStore {
         self.unconfirmed.iter().rev().chain(&self.confirmed)
     }
 
+    fn written(&self) -> impl Iterator<Item = &RatchetEntry> {
+        self.newest_first().filter(|entry| !self.unwritten.contains(&entry.id))
+    }
+
     /// A handshake was seeded with this entry: at R when p3 opens, at I when p4 opens, before the new entry is stored.
     /// As [`confirm`](Self::confirm).
     pub fn seeded_with(&mut self, id: RatchetId) -> Vec<RatchetId> {
@@ -124,10 +136,32 @@ impl RatchetStore {
         self.unconfirmed.drain(..surplus).map(|displaced| displaced.id).collect()
     }
 
+    /// As [`store`](Self::store), while the entry's write is under way: it is offered and chosen when
+    /// [`wrote`](Self::wrote) says that it has ended.
+    pub fn store_unwritten(&mut self, entry: RatchetEntry) -> Vec<RatchetId> {
+        if !self.has(entry.id) {
+            self.unwritten.insert(entry.id);
+        }
+        let displaced = self.store(entry);
+        self.unwritten.retain(|id| !displaced.contains(id));
+        displaced
+    }
+
+    /// The entry may be relied on.
+    pub fn wrote(&mut self, id: RatchetId) {
+        self.unwritten.remove(&id);
+    }
+
+    /// Whether the entry's write is under way.
+    pub fn is_unwritten(&self, id: RatchetId) -> bool {
+        self.unwritten.contains(&id)
+    }
+
     /// The newest entry could not be written: it is as if it had not been stored, because the disk's copy, which has all
     /// that is left here, is what a restart goes on from. Without effect on a confirmed entry.
     pub fn forget(&mut self, id: RatchetId) {
         self.unconfirmed.retain(|entry| entry.id != id);
+        self.unwritten.remove(&id);
     }
 
     /// Confirms an entry: what was stored earlier is erased, what was stored later stays. Gives the names of the
@@ -138,7 +172,9 @@ impl RatchetStore {
         let mut erased: Vec<RatchetEntry> = self.unconfirmed.drain(..=at).collect();
         self.confirmed = erased.pop();
         self.open = false;
-        erased.into_iter().map(|entry| entry.id).collect()
+        let erased: Vec<RatchetId> = erased.into_iter().map(|entry| entry.id).collect();
+        self.unwritten.retain(|id| !erased.contains(id));
+        erased
     }
 
     /// The file's content.
@@ -166,7 +202,7 @@ impl RatchetStore {
         let entries = room.chunks_exact(ENTRY_BYTES).take(count).map(RatchetEntry::parse);
         let mut unconfirmed = entries.collect::<Option<VecDeque<_>>>()?;
         let confirmed = if confirmed == 1 { unconfirmed.pop_front() } else { None };
-        Some(Self { file: FileState::Present, open: open == 1, confirmed, unconfirmed })
+        Some(Self { file: FileState::Present, open: open == 1, confirmed, unconfirmed, unwritten: BTreeSet::new() })
     }
 }
 
@@ -231,6 +267,22 @@ mod tests {
         store.forget(entry(9).id);
         let left: Vec<_> = store.newest_first().map(|entry| entry.id).collect();
         assert_eq!(left, [entry(2).id, entry(1).id]);
+    }
+
+    #[test]
+    fn an_entry_whose_write_is_under_way_is_neither_offered_nor_chosen() {
+        let mut store = with(&[1]);
+        store.confirm([1; 8]);
+        store.store_unwritten(entry(2));
+        let offered = |store: &RatchetStore| store.offers().iter().map(|(id, _)| id[0]).collect::<Vec<_>>();
+        let chosen = |store: &RatchetStore| store.select(&[[1; 8], [2; 8]]).map(|(id, _)| id[0]);
+        assert_eq!((offered(&store), chosen(&store), ids(&store)), (vec![1], Some(1), vec![2, 1]));
+        assert!(store.is_unwritten([2; 8]));
+        store.wrote([2; 8]);
+        assert_eq!((offered(&store), chosen(&store)), (vec![2, 1], Some(2)));
+        store.store_unwritten(entry(3));
+        store.forget([3; 8]);
+        assert!(!store.is_unwritten([3; 8]) && ids(&store) == [2, 1]);
     }
 
     #[test]

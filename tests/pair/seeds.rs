@@ -104,6 +104,28 @@ fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
 }
 
 #[test]
+fn an_entry_whose_write_does_not_end_seeds_nothing() {
+    for stuck in [0, 1] {
+        let mut config = Config::required();
+        config.ratchet = RatchetPolicy::Require;
+        config.policy.rekey = Duration::from_secs(10);
+        config.policy.full = Duration::from_secs(10);
+        let mut world = World::started(114, [config.clone(), config]);
+        world.run_to("HYBRID", Duration::from_secs(1), |w| w.both(State::Hybrid));
+        world.run_for(Duration::from_secs(1));
+        // A disk that hangs: neither written nor refused, while both ends try again and again.
+        world.nodes[stuck].disk_stuck = true;
+        world.run_for(Duration::from_secs(300));
+        world.kill(stuck);
+        world.nodes[stuck].disk_stuck = false;
+        world.start(stuck);
+        world.run_to("HYBRID again", Duration::from_secs(70), |w| w.both(State::Hybrid));
+        let lost = |side| world.told(side, |e| *e == EventKind::Alarm(Alarm::RatchetLost));
+        assert_eq!([lost(0), lost(1)], [0, 0]);
+    }
+}
+
+#[test]
 fn the_stricter_ratchet_policy_decides_what_an_unwritten_entry_means() {
     for broken in [0, 1] {
         let mut configs = [Config::required(), Config::required()];
