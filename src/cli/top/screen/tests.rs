@@ -1,5 +1,7 @@
 //! The screen of `top`, painted into memory: what stands on it, with data, in an outage, without an answer, and when small.
 
+mod picture;
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
