@@ -231,6 +231,13 @@ impl Walk {
 
     /// Fibre work that was announced: the stock lasts a while, then HOLDOVER, and all comes back by itself.
     fn outage(&self) {
+        let told = wait_for("forecast that knows the stock", SOON, || {
+            let told = self.hq.asks(&["forecast", "hq"])["peers"][0]["if_cut"].clone();
+            (told["unknown"] == false).then_some(told)
+        });
+        let most = u64::from(STOCK.0) * 2 + 2;
+        assert!(told["short_seconds"].as_u64().is_some_and(|seconds| seconds <= most), "{told:#}");
+        assert_eq!((&told["short_state"], &told["next_state"]), (&"HOLDOVER".into(), &"BLOCKED".into()), "{told:#}");
         self.link.cut();
         self.hq.sees_fresh_keys();
         let status = self.hq.sees_state("HOLDOVER", LATER);
