@@ -68,6 +68,13 @@ impl Disk {
         (self.mood, self.bad_until) = (mood, until);
     }
 
+    /// It is good from now on: what hung can end. Gives the writes under way, in their order.
+    pub(super) fn heal(&mut self, now: Duration) -> Vec<StoreId> {
+        self.set_mood(DiskMood::Good, now);
+        self.last_due = now;
+        self.under_way.iter().map(|write| write.id).collect()
+    }
+
     /// It is good again when its bad time is over.
     fn look(&mut self, now: Duration) {
         if now >= self.bad_until {

@@ -187,8 +187,12 @@ impl World<'_> {
         for site in 0..self.plan.sites {
             let host = &mut self.hosts[site];
             host.address = host.home;
-            host.disk.set_mood(DiskMood::Good, self.now);
             host.asleep_until = host.asleep_until.min(self.now);
+            let (life, under_way) = (host.life, host.disk.heal(self.now));
+            for id in under_way {
+                // The end that a hang had put off comes too, and finds nothing any more.
+                self.push(Duration::ZERO, Happening::Stored { site, life, id });
+            }
             self.boot(site);
         }
     }

@@ -27,6 +27,8 @@ struct EpochSeen {
     /// Sites that confirmed it.
     sites: [bool; 3],
     keys: Vec<(SourceId, KeyId)>,
+    /// When the first one did.
+    at: Duration,
 }
 
 /// Key sets that a site may ask for.
@@ -125,6 +127,7 @@ impl Oracle {
     /// A site confirmed an epoch.
     pub(super) fn confirmed(
         &mut self,
+        now: Duration,
         pair: usize,
         site: usize,
         words: &str,
@@ -149,7 +152,8 @@ impl Oracle {
             }
         }
         let name = (pair, words.to_owned());
-        let seen = self.epochs.entry(name).or_insert_with(|| EpochSeen { sites: [false; 3], keys: keys.to_vec() });
+        let seen =
+            self.epochs.entry(name).or_insert_with(|| EpochSeen { sites: [false; 3], keys: keys.to_vec(), at: now });
         if seen.keys != keys {
             return Err(format!("epoch {words} has keys {:?} at one end and {keys:?} at the other", seen.keys));
         }
@@ -202,8 +206,10 @@ impl Oracle {
         Ok(())
     }
 
-    /// Forgets indices that nobody used for an hour.
+    /// Forgets indices that nobody used for an hour, and epochs that old: check words are 32 bits, and in a long life two
+    /// epochs have the same.
     pub(super) fn tidy(&mut self, now: Duration) {
+        self.epochs.retain(|_, seen| now.saturating_sub(seen.at) < Duration::from_secs(3600));
         self.counters.retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(3600));
     }
 }
@@ -247,12 +253,15 @@ mod tests {
         let mut oracle = oracle(|plan| plan.pairs[0].ends.iter().all(|end| end.policy.qkd == QkdPolicy::Preferred));
         let source = SourceId::new(0).unwrap();
         let keys = |id: &str| vec![(source, KeyId::new(id.as_bytes()).unwrap())];
-        assert_eq!(oracle.confirmed(0, 0, "aa", true, &keys("k1")), Ok(()));
-        assert_eq!(oracle.confirmed(0, 1, "aa", true, &keys("k1")), Ok(()));
-        assert!(oracle.confirmed(0, 1, "aa", true, &keys("k1")).is_err(), "twice");
-        assert!(oracle.confirmed(0, 1, "bb", true, &keys("k1")).is_err(), "a key twice");
-        assert_eq!(oracle.confirmed(0, 0, "cc", false, &keys("k2")), Ok(()));
-        assert!(oracle.confirmed(0, 1, "cc", false, &[]).is_err(), "the ends differ");
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "aa", true, &keys("k1")), Ok(()));
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 1, "aa", true, &keys("k1")), Ok(()));
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "aa", true, &keys("k1")).is_err(), "twice");
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "bb", true, &keys("k1")).is_err(), "a key twice");
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "cc", false, &keys("k2")), Ok(()));
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "cc", false, &[]).is_err(), "the ends differ");
+        let later = Duration::from_secs(4000);
+        oracle.tidy(later);
+        assert_eq!(oracle.confirmed(later, 0, 1, "cc", false, &keys("k3")), Ok(()), "the same words an hour later");
     }
 
     #[test]
@@ -263,8 +272,8 @@ mod tests {
         assert_eq!(oracle.delivered(after, 0, &fetched), Ok(()));
         assert!(oracle.delivered(after + Duration::from_secs(11), 0, &fetched).is_err());
         assert!(oracle.delivered(Duration::from_secs(10), 0, &[None; 3]).is_err());
-        assert!(oracle.confirmed(0, 0, "aa", true, &[]).is_err());
-        assert_eq!(oracle.confirmed(0, 0, "ab", false, &[]), Ok(()), "a rekey may be short");
+        assert!(oracle.confirmed(Duration::ZERO, 0, 0, "aa", true, &[]).is_err());
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "ab", false, &[]), Ok(()), "a rekey may be short");
     }
 
     #[test]
