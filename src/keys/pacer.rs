@@ -85,19 +85,18 @@ impl Pacers {
 
     /// Looks at the figures of all sources; gives the peers whose interval is another. Estimates of others are forgotten.
     pub fn look(&mut self, now: Instant, figures: &[Figures]) -> Vec<Pace> {
-        self.estimates.retain(|key, _| figures.iter().any(|figures| (figures.peer, figures.source) == *key));
+        let mut before = std::mem::take(&mut self.estimates);
+        let mut supplies: BTreeMap<PeerId, Vec<(SourceId, Supply)>> = BTreeMap::new();
         for figures in figures {
-            let estimate = self.estimates.entry((figures.peer, figures.source)).or_default();
+            let key = (figures.peer, figures.source);
+            let mut estimate = before.remove(&key).unwrap_or_default();
             if let Some((stored, at)) = figures.stored {
                 estimate.note(Sample { at, stored, used: figures.used });
             }
+            supplies.entry(figures.peer).or_default().push((figures.source, estimate.supply(now, figures.used)));
+            self.estimates.insert(key, estimate);
         }
-        let estimates = &self.estimates;
-        let supply = |of: &Figures| {
-            let estimate = estimates.get(&(of.peer, of.source))?;
-            Some((of.source, estimate.supply(now, of.used)))
-        };
-        let of_peer = |peer: PeerId| figures.iter().filter(move |of| of.peer == peer).filter_map(supply).collect();
+        let mut of_peer = |peer: PeerId| supplies.remove(&peer).unwrap_or_default();
         self.peers.iter_mut().filter_map(|pacer| pacer.look(of_peer(pacer.paced.peer))).collect()
     }
 

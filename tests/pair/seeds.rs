@@ -7,7 +7,7 @@ use plait::keys::ratchet::RatchetStore;
 use plait::types::policy::RatchetPolicy;
 
 use crate::kme::Mood;
-use crate::world::{Config, World};
+use crate::world::{Config, Node, World};
 
 fn store(world: &World, side: usize) -> RatchetStore {
     RatchetStore::from_file(world.nodes[side].files.get(&StateFile::Ratchet).map(Vec::as_slice))
@@ -81,22 +81,21 @@ fn an_end_that_lost_its_file_sees_that_the_other_offers_entries() {
     }
 }
 
-#[test]
-fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
-    for broken in [0, 1] {
+/// Both ends try for a while beside a disk that fails; what its end keeps in memory alone is gone when it is killed.
+fn a_common_entry_stays(seed: u64, fails: fn(&mut Node, bool), span: Duration) {
+    for bad in [0, 1] {
         let mut config = Config::required();
         config.ratchet = RatchetPolicy::Require;
         config.policy.rekey = Duration::from_secs(10);
         config.policy.full = Duration::from_secs(10);
-        let mut world = World::started(112, [config.clone(), config]);
+        let mut world = World::started(seed, [config.clone(), config]);
         world.run_to("HYBRID", Duration::from_secs(1), |w| w.both(State::Hybrid));
         world.run_for(Duration::from_secs(1));
-        // Both ends try for a while; what the broken end keeps in memory alone is gone when it is killed.
-        world.nodes[broken].disk_broken = true;
-        world.run_for(Duration::from_secs(150));
-        world.kill(broken);
-        world.nodes[broken].disk_broken = false;
-        world.start(broken);
+        fails(&mut world.nodes[bad], true);
+        world.run_for(span);
+        world.kill(bad);
+        fails(&mut world.nodes[bad], false);
+        world.start(bad);
         world.run_to("HYBRID again", Duration::from_secs(70), |w| w.both(State::Hybrid));
         let lost = |side| world.told(side, |e| *e == EventKind::Alarm(Alarm::RatchetLost));
         assert_eq!([lost(0), lost(1)], [0, 0]);
@@ -104,25 +103,14 @@ fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
 }
 
 #[test]
+fn an_entry_that_could_not_be_written_is_not_relied_on_later() {
+    a_common_entry_stays(112, |node, fails| node.disk_broken = fails, Duration::from_secs(150));
+}
+
+/// A disk that hangs: neither written nor refused.
+#[test]
 fn an_entry_whose_write_does_not_end_seeds_nothing() {
-    for stuck in [0, 1] {
-        let mut config = Config::required();
-        config.ratchet = RatchetPolicy::Require;
-        config.policy.rekey = Duration::from_secs(10);
-        config.policy.full = Duration::from_secs(10);
-        let mut world = World::started(114, [config.clone(), config]);
-        world.run_to("HYBRID", Duration::from_secs(1), |w| w.both(State::Hybrid));
-        world.run_for(Duration::from_secs(1));
-        // A disk that hangs: neither written nor refused, while both ends try again and again.
-        world.nodes[stuck].disk_stuck = true;
-        world.run_for(Duration::from_secs(300));
-        world.kill(stuck);
-        world.nodes[stuck].disk_stuck = false;
-        world.start(stuck);
-        world.run_to("HYBRID again", Duration::from_secs(70), |w| w.both(State::Hybrid));
-        let lost = |side| world.told(side, |e| *e == EventKind::Alarm(Alarm::RatchetLost));
-        assert_eq!([lost(0), lost(1)], [0, 0]);
-    }
+    a_common_entry_stays(114, |node, fails| node.disk_stuck = fails, Duration::from_secs(300));
 }
 
 #[test]

@@ -104,7 +104,8 @@ impl KillSwitch {
     /// [`KillSwitchError`]; what was set stays.
     pub async fn set(&self) -> Result<(), KillSwitchError> {
         nft(&["-f", "-"], &self.script())?;
-        Ok(blackholes::set(&self.interface, &self.routes()).await?)
+        blackholes::set(&self.interface, &self.routes()).await?;
+        Ok(())
     }
 
     /// The commands that do the same, one a line.
@@ -169,7 +170,7 @@ pub async fn open(interface: &str) -> Result<bool, KillSwitchError> {
     if stood {
         nft(&["delete", "table", "inet", &table_name(interface)], "")?;
     }
-    Ok(blackholes::clear(interface).await? || stood)
+    Ok(blackholes::set(interface, &BTreeSet::new()).await? || stood)
 }
 
 /// Names of interfaces may hold signs that nft's names may not.

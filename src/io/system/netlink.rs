@@ -32,12 +32,20 @@ pub enum StepError {
 /// # Errors
 /// The first step that is refused; those before it stay.
 pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
-    let (connection, handle, _) =
-        rtnetlink::new_connection().map_err(|error| StepError::Refused("netlink".to_owned(), error))?;
+    let refused = |error| StepError::Refused("netlink".to_owned(), error);
+    with_netlink(async |handle| take_all(&handle, name, index, steps).await).await.map_err(refused)?
+}
+
+/// Does something over a connection of its own.
+///
+/// # Errors
+/// There is no connection.
+pub(super) async fn with_netlink<T>(job: impl AsyncFnOnce(Handle) -> T) -> io::Result<T> {
+    let (connection, handle, _) = rtnetlink::new_connection()?;
     let connection = tokio::spawn(connection);
-    let taken = take_all(&handle, name, index, steps).await;
+    let done = job(handle).await;
     connection.abort();
-    taken
+    Ok(done)
 }
 
 async fn take_all(handle: &Handle, name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
@@ -97,13 +105,24 @@ fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMess
 
 /// All routes through the interface, with their tables.
 async fn routes_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(Prefix, u32)>> {
+    routes_where(handle, |route| route.attributes.contains(&RouteAttribute::Oif(index))).await
+}
+
+/// The routes of both families that `is_ours` takes, with their tables.
+///
+/// # Errors
+/// netlink.
+pub(super) async fn routes_where(
+    handle: &Handle,
+    is_ours: impl Fn(&RouteMessage) -> bool,
+) -> io::Result<BTreeSet<(Prefix, u32)>> {
     let mut ours = BTreeSet::new();
     let v4 = RouteMessageBuilder::<Ipv4Addr>::new().build();
     let v6 = RouteMessageBuilder::<Ipv6Addr>::new().build();
     for family in [v4, v6] {
         let mut found = handle.route().get(family).execute();
         while let Some(route) = found.try_next().await.map_err(system_error)? {
-            if route.attributes.contains(&RouteAttribute::Oif(index)) {
+            if is_ours(&route) {
                 ours.extend(prefix_of(&route).map(|prefix| (prefix, table_of(&route))));
             }
         }
@@ -111,7 +130,7 @@ async fn routes_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(Prefix, 
     Ok(ours)
 }
 
-pub(super) fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
+fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
     let named = route.attributes.iter().find_map(|attribute| {
         if let RouteAttribute::Destination(RouteAddress::Inet(v4)) = attribute {
             return Some(IpAddr::V4(*v4));
@@ -124,7 +143,7 @@ pub(super) fn prefix_of(route: &RouteMessage) -> Option<Prefix> {
     Prefix::new(named.unwrap_or(unnamed), route.header.destination_prefix_length)
 }
 
-pub(super) fn table_of(route: &RouteMessage) -> u32 {
+fn table_of(route: &RouteMessage) -> u32 {
     let named = route
         .attributes
         .iter()
