@@ -23,6 +23,20 @@ if [ "${#packages[@]}" -gt 0 ]; then
   apt-get install -qq --yes --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
+# The status page is looked at in a headless Chromium, and docs/alerts.yml read by promtool, where they can be had: two
+# tests say NOT RUN otherwise. RUNLEVEL=1: the package of promtool shall not start a server here.
+if [ "${1:-}" = --views ]; then
+  views=()
+  command -v chromium >/dev/null 2>&1 || views+=(chromium)
+  command -v promtool >/dev/null 2>&1 || views+=(prometheus)
+  if [ "${#views[@]}" -gt 0 ] && [ "$(id -u)" -eq 0 ]; then
+    echo "setup: installing ${views[*]}" >&2
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+      apt-get install -qq --yes --no-install-recommends "${views[@]}" >/dev/null; } ||
+      echo "setup: ${views[*]} could not be installed; the tests that need them say NOT RUN" >&2
+  fi
+fi
+
 if ! command -v cargo >/dev/null 2>&1; then
   echo "setup: no cargo; install Rust (https://rustup.rs), the oldest that works is rust-version in Cargo.toml" >&2
   exit 1

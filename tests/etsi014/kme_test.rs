@@ -239,6 +239,24 @@ async fn check_online_reaches_the_kme_and_spends_no_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn check_online_warns_of_a_stock_that_a_fixed_interval_soon_uses_up() {
+    let pki = Pki::new();
+    let server = serve(&pki, "key_rate = 0\nblock_bits = 256\nstock_start = 4", "").await;
+    let at = server.addresses()[0][0];
+    let few = online(&pki, at, ("SAE-A", "SAE-B")).await;
+    let said = String::from_utf8_lossy(&few.stdout).into_owned();
+    let warned = "kme  WARN  key budget: 4 keys stored: enough for";
+    assert!(few.status.success() && said.contains(warned) && said.contains("plait forecast"), "{few:?}");
+    let file = pki.file("hq/hq.toml");
+    let fixed = std::fs::read_to_string(&file).unwrap();
+    assert!(fixed.contains("rekey = \"60s\""), "{fixed}");
+    std::fs::write(&file, fixed.replace("rekey = \"60s\"", "rekey = \"auto\"")).unwrap();
+    let follows = online(&pki, at, ("SAE-A", "SAE-B")).await;
+    let said = String::from_utf8_lossy(&follows.stdout).into_owned();
+    assert!(follows.status.success() && said.contains("4 keys stored") && !said.contains("key budget"), "{follows:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn check_says_offline_already_that_ids_seem_swapped() {
     let pki = Pki::new();
     let server = serve(&pki, STILL, "").await;

@@ -6,6 +6,8 @@ use super::*;
 use crate::kme::link::LinkModel;
 use crate::kme::pair::{Kme, PairSetup};
 
+mod habits;
+
 /// Bytes that never repeat.
 struct Counter(u64);
 
