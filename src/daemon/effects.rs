@@ -94,6 +94,7 @@ impl Effects {
             StateFile::Ratchet => StateKind::Ratchet,
             StateFile::Clock => StateKind::Clock,
             StateFile::Budget => StateKind::Budget,
+            StateFile::Seen => StateKind::Seen,
         };
         let name = running.peer_name(peer).to_owned();
         if self.writes.try_send(Job::Write(Write { id, peer: name, kind, bytes })).is_err() {

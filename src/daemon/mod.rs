@@ -6,6 +6,7 @@
 
 mod audit;
 pub mod certificates;
+mod damage;
 mod effects;
 mod events;
 mod fetch;

@@ -14,7 +14,7 @@ use super::pump::PumpNews;
 use super::reload::{PeerEdit, Reloads, Wanted};
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
-use super::{journal, live, overrides};
+use super::{damage, journal, live, overrides};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::crypto::digest::sha256;
@@ -49,6 +49,9 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     let mut effects = Effects::new();
     let mut waiters = Waiters::default();
     running.events.start(&running.state);
+    for draft in running.config.peers.iter().flat_map(|peer| damage::look(&running.state, &peer.name)) {
+        running.events.record(draft);
+    }
     if let Some(draft) = running.audit.start(&running.state, &running.facts.fingerprint) {
         running.events.record(draft);
     }

@@ -120,7 +120,12 @@ pub fn restore_peer(dir: &StateDir, peer: &str) -> Restored {
             Some(SecretBytes::new(Vec::new()))
         })
     };
-    Restored { ratchet: read(StateKind::Ratchet), clock: read(StateKind::Clock), budget: read(StateKind::Budget) }
+    Restored {
+        ratchet: read(StateKind::Ratchet),
+        clock: read(StateKind::Clock),
+        budget: read(StateKind::Budget),
+        seen: read(StateKind::Seen),
+    }
 }
 
 #[cfg(test)]

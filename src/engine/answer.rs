@@ -246,10 +246,10 @@ impl Peer {
         }
         self.tell_named_failures(state.slots(), desk);
         let hopeless = state.is_short_already() && self.waiver(now.at, &agreed, Exchange::Handshake).is_none();
-        let seen = &self.keys.rules.seen;
+        let rules = &self.keys.rules;
         let gather = Gather::by_ids(self.id, state.slots(), |source, key_id| match hopeless {
             true => Some(Reason::NotAsked),
-            false => seen.contains(source, key_id).then_some(Reason::SeenBefore),
+            false => rules.has_seen(source, key_id).then_some(Reason::SeenBefore),
         });
         accepted.accepted_at = Some(now.at);
         self.pace.answered_at = Some(now.at);

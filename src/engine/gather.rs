@@ -92,7 +92,7 @@ impl Gather {
                 let how = match &kind {
                     KeyRequestKind::New { .. } => Asking::New,
                     KeyRequestKind::ById { key_id } => {
-                        if !rules.seen.insert(source, key_id) {
+                        if !rules.see(source, key_id, self.peer, desk) {
                             // Another exchange asked for it while this one waited.
                             *want = Want::Failed(Reason::SeenBefore);
                             continue;
@@ -128,7 +128,9 @@ impl Gather {
                 return Ok(Some(failure));
             }
         };
-        match rules.admit(source, &key, how != Asking::ById) {
+        let is_fresh = how == Asking::ById || rules.see(source, &key.key_id, self.peer, desk);
+        let admitted = if is_fresh { rules.admit(source, &key) } else { Err(Reason::SeenBefore) };
+        match admitted {
             Ok(()) => *want = Want::Got(key),
             // A key_ID that came before is thrown away and asked for once more (PROTOCOL 2.5 "Seen table").
             Err(Reason::SeenBefore) if how == Asking::New => {

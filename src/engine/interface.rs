@@ -20,6 +20,7 @@ use crate::keys::clock::PolicyClock;
 use crate::keys::fitness::FitTests;
 use crate::keys::ratchet::RatchetStore;
 use crate::keys::request::KeyDelivery;
+use crate::keys::seen::SeenTable;
 use crate::session::keyring::Keyring;
 use crate::types::id::PeerId;
 use crate::types::limits::{EPOCH_OVERLAP, PULSE_INTERVAL};
@@ -212,10 +213,11 @@ pub(super) fn new_peer(id: PeerId, setup: PeerSetup, restored: Restored, now: No
     let file = |bytes: &Option<crate::types::secret::SecretBytes>| bytes.as_ref().map(|bytes| bytes.expose().to_vec());
     let fit = FitTests::new(Secret::filled(|key| desk.rng.secret("fit", key)));
     let budget = RequestBudget::from_file(file(&restored.budget).as_deref(), setup.policy.rekey, now.at);
+    let (seen, _) = SeenTable::from_file(file(&restored.seen).as_deref());
     let (clock, _) = PolicyClock::from_file(now.at, file(&restored.clock).as_deref());
     let ratchet = RatchetStore::from_file(restored.ratchet.as_ref().map(|bytes| bytes.expose()));
     let keys = PeerState {
-        rules: KeyRules::new(fit, budget),
+        rules: KeyRules::new(seen, fit, budget),
         ratchet,
         ratchet_writes: Vec::new(),
         clock,

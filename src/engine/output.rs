@@ -32,6 +32,8 @@ pub enum StateFile {
     Clock,
     /// The request budget.
     Budget,
+    /// The seen table.
+    Seen,
 }
 
 /// One effect. After every `handle_*` all of them are taken, in order.

@@ -102,10 +102,10 @@ impl Peer {
         }
         self.tell_named_failures(opened.slots(), desk);
         let hopeless = agreed.is_short(opened.named()) && self.waiver(now.at, &agreed, Exchange::FastRekey).is_none();
-        let seen = &self.keys.rules.seen;
+        let rules = &self.keys.rules;
         let gather = Gather::by_ids(self.id, opened.slots(), |source, key_id| match hopeless {
             true => Some(Reason::NotAsked),
-            false => seen.contains(source, key_id).then_some(Reason::SeenBefore),
+            false => rules.has_seen(source, key_id).then_some(Reason::SeenBefore),
         });
         let (epoch, try_number) = (opened.epoch(), opened.try_number());
         let stage = Stage::Keys { state: Box::new(opened), gather: Box::new(gather) };

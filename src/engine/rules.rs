@@ -9,21 +9,21 @@ use crate::keys::fitness::FitTests;
 use crate::keys::probe::ProbeTimes;
 use crate::keys::request::DeliveredKey;
 use crate::keys::seen::SeenTable;
-use crate::types::id::{PeerId, SourceId};
+use crate::types::id::{KeyId, PeerId, SourceId};
 use crate::types::policy::Reason;
 use crate::types::time::Instant;
 
 /// One peer's rules about keys.
 pub(super) struct KeyRules {
-    pub(super) seen: SeenTable,
+    seen: SeenTable,
     pub(super) probes: ProbeTimes,
     fit: FitTests,
     budget: RequestBudget,
 }
 
 impl KeyRules {
-    pub(super) fn new(fit: FitTests, budget: RequestBudget) -> Self {
-        Self { seen: SeenTable::new(), probes: ProbeTimes::new(), fit, budget }
+    pub(super) fn new(seen: SeenTable, fit: FitTests, budget: RequestBudget) -> Self {
+        Self { seen, probes: ProbeTimes::new(), fit, budget }
     }
 
     /// One token for one set of keys; what is left is written down, so that a restart gives none back.
@@ -45,11 +45,23 @@ impl KeyRules {
         self.budget.next(now)
     }
 
-    /// Whether a delivered key may be used: size, fitness, and, for a new key, a key_ID that was not seen before.
-    pub(super) fn admit(&mut self, source: SourceId, key: &DeliveredKey, is_new: bool) -> Result<(), Reason> {
-        if is_new && !self.seen.insert(source, &key.key_id) {
-            return Err(Reason::SeenBefore);
+    /// Enters a key_ID and writes that down, so that a restart forgets none; `false` if it was seen before.
+    #[must_use = "a key_ID that was seen must not be used"]
+    pub(super) fn see(&mut self, source: SourceId, key_id: &KeyId, peer: PeerId, desk: &mut Desk) -> bool {
+        let is_new = self.seen.insert(source, key_id);
+        if is_new {
+            desk.store(peer, StateFile::Seen, self.seen.to_bytes());
         }
+        is_new
+    }
+
+    /// Whether a key_ID was seen before.
+    pub(super) fn has_seen(&self, source: SourceId, key_id: &KeyId) -> bool {
+        self.seen.contains(source, key_id)
+    }
+
+    /// Whether a delivered key may be used: its size and its fitness.
+    pub(super) fn admit(&mut self, source: SourceId, key: &DeliveredKey) -> Result<(), Reason> {
         self.fit.check(source, key)
     }
 

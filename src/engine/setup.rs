@@ -82,6 +82,8 @@ pub struct Restored {
     pub clock: Option<SecretBytes>,
     /// The request budget (PROTOCOL 2.5).
     pub budget: Option<SecretBytes>,
+    /// The seen table (PROTOCOL 2.5).
+    pub seen: Option<SecretBytes>,
 }
 
 impl PeerSetup {

@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::types::secret::SecretBytes;
 
-/// Bytes of a state file: a ratchet store with three entries has under 300, a clock and a budget under 100.
-pub const STATE_FILE_BYTES_MAX: usize = 4096;
+/// Bytes of a state file: a seen table has up to 8248, a ratchet store with three entries under 300, a clock and a budget
+/// under 100.
+pub const STATE_FILE_BYTES_MAX: usize = 16 * 1024;
 
 /// Which file of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +20,8 @@ pub enum StateKind {
     Clock,
     /// Request budget.
     Budget,
+    /// Seen table.
+    Seen,
 }
 
 impl StateKind {
@@ -27,11 +30,13 @@ impl StateKind {
             Self::Ratchet => "ratchet",
             Self::Clock => "clock",
             Self::Budget => "budget",
+            Self::Seen => "seen",
         }
     }
 }
 
-/// The folder of one interface: `STATE_DIR/INTERFACE`, mode 0700, files `PEER.ratchet`, `PEER.clock`, `PEER.budget`.
+/// The folder of one interface: `STATE_DIR/INTERFACE`, mode 0700, files `PEER.ratchet`, `PEER.clock`,
+/// `PEER.budget`, `PEER.seen`.
 #[derive(Clone, Debug)]
 pub struct StateDir {
     folder: PathBuf,

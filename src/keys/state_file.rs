@@ -28,9 +28,11 @@ pub enum FileKind {
     Clock = b'c',
     /// [`budget`](super::budget).
     Budget = b'b',
+    /// [`seen`](super::seen).
+    Seen = b's',
 }
 
-/// The version of all three layouts.
+/// The version of all four layouts.
 const VERSION: u16 = 1;
 
 /// ```text
@@ -58,6 +60,15 @@ pub(super) fn unwrap(kind: FileKind, bytes: &[u8]) -> Option<&[u8]> {
     rest.strip_prefix(&VERSION.to_be_bytes())
 }
 
+/// What a file is, by its envelope alone.
+pub fn examine(kind: FileKind, bytes: Option<&[u8]>) -> FileState {
+    match bytes {
+        None => FileState::Absent,
+        Some(bytes) if unwrap(kind, bytes).is_some() => FileState::Present,
+        Some(_) => FileState::Damaged,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +89,12 @@ mod tests {
 
     #[test]
     fn a_file_of_another_kind_is_damage() {
-        assert_eq!(unwrap(FileKind::Budget, &wrap(FileKind::Clock, b"content")), None);
+        let clock = wrap(FileKind::Clock, b"content");
+        assert_eq!(unwrap(FileKind::Budget, &clock), None);
+        let states = [(FileKind::Clock, FileState::Present), (FileKind::Seen, FileState::Damaged)];
+        for (kind, state) in states {
+            assert_eq!(examine(kind, Some(&clock)), state);
+        }
+        assert_eq!(examine(FileKind::Clock, None), FileState::Absent);
     }
 }

@@ -67,6 +67,7 @@ pub(super) fn engine(
             ratchet: file(StateFile::Ratchet),
             clock: file(StateFile::Clock),
             budget: file(StateFile::Budget),
+            seen: file(StateFile::Seen),
         });
         let config = &pair.ends[end];
         peers.push(PeerSetup {

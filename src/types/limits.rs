@@ -38,6 +38,8 @@ pub const DEC_KEYS_DEADLINE: Duration = Duration::from_secs(5);
 
 /// key_IDs remembered for each peer, oldest out (PROTOCOL 2.5 "Seen table").
 pub const SEEN_KEY_IDS_MAX: usize = 4096;
+/// key_IDs of each peer that outlive a restart, the newest: 8 KiB, written with each key; a working day at a key a minute.
+pub const SEEN_KEY_IDS_KEPT: usize = 512;
 /// Fingerprints of delivered keys remembered for each peer, oldest out: as far back as key_IDs are remembered.
 pub const KEY_FINGERPRINTS_MAX: usize = SEEN_KEY_IDS_MAX;
 /// Equal bytes in a row that make a delivered key unfit (SP 800-90B 4.4.1, repetition count): chance in 27 * 2^-40 for 32 good bytes.

@@ -23,6 +23,7 @@ use plait::identity::{Fingerprint, read_psk, read_public, read_secret};
 use plait::keys::budget::RequestBudget;
 use plait::keys::clock::PolicyClock;
 use plait::keys::ratchet::RatchetStore;
+use plait::keys::seen::SeenTable;
 use plait::keys::state_file::FileState;
 use plait::kme::api::{ApiRequest, Verb, answer};
 use plait::kme::link::LinkModel;
@@ -324,22 +325,27 @@ fn key_file(bytes: &[u8]) -> bool {
 /// The first byte says which file, the rest is its content; the frame around it is made to fit, or nothing would get past its hash.
 fn state_files(bytes: &[u8]) -> bool {
     let Some((which, content)) = bytes.split_first() else { return false };
-    let kind = [b'r', b'c', b'b'][usize::from(which % 3)];
+    let kind = [b'r', b'c', b'b', b's'][usize::from(which % 4)];
     let mut file = [b"PLAIT", [kind].as_slice(), &[0, 1], content].concat();
     let hash = sha2::Sha384::digest(&file);
     file.extend_from_slice(&hash);
-    match which % 3 {
+    match which % 4 {
         0 => {
             let store = RatchetStore::from_file(Some(&file));
             assert!(store.newest_first().count() <= 3);
             store.file_state() == FileState::Present
         }
         1 => PolicyClock::from_file(Instant::ZERO, Some(&file)).1 == FileState::Present,
-        _ => {
+        2 => {
             let mut budget = RequestBudget::from_file(Some(&file), Duration::from_secs(60), Instant::ZERO);
             let taken = (0..10).filter(|_| budget.take(Instant::ZERO)).count();
             assert!(taken <= 4, "{taken} key sets at once");
             taken > 0
+        }
+        _ => {
+            let (table, state) = SeenTable::from_file(Some(&file));
+            assert!(table.len() <= 512);
+            state == FileState::Present
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plait::dataplane::report::PumpEvent;
-use plait::engine::output::{EventKind, State};
+use plait::engine::output::{EventKind, State, StateFile};
 use plait::keys::request::{KeyDelivery, RequestId, SourceFailure};
 use plait::session::epoch::EpochTag;
 use plait::types::id::{PeerId, SourceId};
@@ -205,6 +205,7 @@ fn a_key_id_that_the_responder_has_seen_is_not_fetched() {
     let id = world.kme.issued.last().cloned().unwrap();
     // The initiator has forgotten it, and its KME gives it once more.
     world.kme.moods[0] = Mood::Repeating;
+    world.nodes[0].files.remove(&StateFile::Seen);
     world.start(0);
     world.run_for(seconds(3));
     let asked = |(_, r): &&(Duration, plait::keys::request::KeyRequest)| format!("{:?}", r.kind).contains(&id[..8]);
@@ -213,6 +214,27 @@ fn a_key_id_that_the_responder_has_seen_is_not_fetched() {
     assert!(world.told(1, seen) > 0 && world.told(0, seen) > 0, "reason 7, at both ends");
     world.kme.both(Mood::Good);
     world.run_to("HYBRID", seconds(70), |w| w.both(State::Hybrid));
+}
+
+#[test]
+fn a_key_id_from_before_a_restart_is_known_at_either_end() {
+    for forgets in [None, Some(0), Some(1)] {
+        let mut world = hybrid(&calm());
+        let before = world.kme.fetched.len();
+        world.kme.moods[0] = Mood::Repeating;
+        for side in 0..2 {
+            if forgets == Some(side) {
+                world.nodes[side].files.remove(&StateFile::Seen);
+            }
+            world.start(side);
+        }
+        world.run_for(seconds(3));
+        let seen = |e: &EventKind| matches!(e, EventKind::SourceFailed { reason: Reason::SeenBefore, .. });
+        assert!(world.told(0, seen) > 0, "{forgets:?}");
+        assert_eq!(world.kme.fetched.len(), before, "{forgets:?}: not fetched again");
+        world.kme.both(Mood::Good);
+        world.run_to("HYBRID", seconds(70), |w| w.both(State::Hybrid));
+    }
 }
 
 #[test]

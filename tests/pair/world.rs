@@ -213,6 +213,7 @@ impl World {
             ratchet: file(StateFile::Ratchet),
             clock: file(StateFile::Clock),
             budget: file(StateFile::Budget),
+            seen: file(StateFile::Seen),
         };
         self.seed = self.seed.wrapping_add(1);
         let os = Box::new(Seeded(self.seed.wrapping_mul(0x1234_5678_9abc_def1).wrapping_add(side as u64)));
