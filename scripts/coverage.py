@@ -1,23 +1,29 @@
 #!/usr/bin/env python3
-"""What the committed corpora of the fuzz targets reach: scripts/coverage.py [--all]
+"""What the committed corpora of the fuzz targets reach: scripts/coverage.py [--all | --pick FOLDER]
 
 Builds the replay of the corpora with the compiler's own coverage counters, plays each input once, and lists the lines of the
 parsers that no input reaches. A function that no input enters at all is listed by name: most are writers. `--all` shows
-every file of the crate that the corpora enter, not the parsers alone. Needs the toolchain's llvm-tools (rustup component add
-llvm-tools). Nothing outside target/coverage is written."""
+every file of the crate that the corpora enter, not the parsers alone. `--pick FOLDER` adds inputs of FOLDER/TARGET to the
+committed corpora: the fewest that reach, in this crate, what those do not (scripts/fuzz.sh --minimise calls it). Needs the toolchain's llvm-tools (rustup component add
+llvm-tools). Without --pick, nothing outside target/coverage is written."""
 
 import collections
 import json
 import os
 import pathlib
 import re
+import shutil
+import struct
 import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WORK = ROOT / "target" / "coverage"
+CORPUS = ROOT / "tests" / "fuzz" / "corpus"
 # Every input once; the other tests of the corpora would reach lines by chance.
 TEST = "every_target_takes_a_part_of_its_corpus_and_refuses_a_part"
+# LLVM's raw profiles (InstrProfData.inc): magic, version, and sizes of what follows, then identifiers, records, counters.
+RAW_VERSION, RAW_HEADER_BYTES, RAW_RECORD_BYTES = 10, 128, 64
 # Where foreign bytes are read.
 PARSERS = (
     "src/wire/", "src/etsi014/v1/", "src/identity/", "src/config/", "src/kme/order.rs", "src/kme/file.rs",
@@ -50,16 +56,61 @@ def build():
     return next(m["executable"] for m in messages if m.get("executable") and m["target"]["name"] == "corpus")
 
 
-def play(binary):
+def run(binary, corpora=None):
+    """Plays each input of these corpora once; of others than the committed ones, whatever the test thinks of them."""
     profile = WORK / "corpus.profraw"
     environment = {**os.environ, "LLVM_PROFILE_FILE": str(profile)}
-    subprocess.run([binary, "--exact", TEST], cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL)
+    if corpora:
+        environment["PLAIT_CORPUS"] = str(corpora)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL if corpora else None}
+    subprocess.run([binary, "--exact", TEST], cwd=ROOT, env=environment, check=not corpora, **quiet)
+    return profile
+
+
+def reached(profile):
+    """The counters that are not zero, by their places: those of one binary always lie alike."""
+    raw = profile.read_bytes()
+    _, version, ids, records, padding, counters = struct.unpack_from("<6Q", raw)
+    if version & 0xFFFF != RAW_VERSION:
+        sys.exit(f"coverage.py: this compiler writes raw profiles of version {version & 0xFFFF}, --pick reads {RAW_VERSION}")
+    start = RAW_HEADER_BYTES + ids + records * RAW_RECORD_BYTES + padding
+    values = struct.unpack_from(f"<{counters}Q", raw, start)
+    return {place for place, value in enumerate(values) if value}
+
+
+def play(binary):
+    profile = run(binary)
     merged = WORK / "corpus.profdata"
     subprocess.run([tool("llvm-profdata"), "merge", "-sparse", str(profile), "-o", str(merged)], check=True)
     command = [tool("llvm-cov"), "export", binary, f"--instr-profile={merged}"]
     lcov = subprocess.check_output([*command, "--format=lcov"], text=True)
     functions = json.loads(subprocess.check_output(command, text=True))["data"][0]["functions"]
     return lcov, functions
+
+
+def pick(binary, folder):
+    """Copies from the folder what reaches more, the largest gain first."""
+    one = WORK / "one"
+    for target in sorted(path for path in folder.iterdir() if path.is_dir()):
+        committed = CORPUS / target.name
+
+        def reaches(file):
+            shutil.rmtree(one, ignore_errors=True)
+            (one / target.name).mkdir(parents=True)
+            shutil.copy(file, one / target.name)
+            return reached(run(binary, one))
+
+        known = set().union(*map(reaches, sorted(committed.iterdir())))
+        found = {file: reaches(file) for file in sorted(target.iterdir())}
+        count = 0
+        while found:
+            best = max(found, key=lambda file: (len(found[file] - known), -file.stat().st_size))
+            if found[best] <= known:
+                break
+            known |= found.pop(best)
+            shutil.copy(best, committed / best.name[:16])
+            count += 1
+        print(f"{target.name}: {count} more of {len(found) + count}")
 
 
 def lines_of(lcov):
@@ -106,8 +157,11 @@ def name_at(file, line):
 
 
 def main():
-    everything = sys.argv[1:] == ["--all"]
-    if sys.argv[1:] not in ([], ["--all"]):
+    words = sys.argv[1:]
+    if words[:1] == ["--pick"] and len(words) == 2:
+        return pick(build(), pathlib.Path(words[1]))
+    everything = words == ["--all"]
+    if words and not everything:
         sys.exit(__doc__)
     lcov, functions = play(build())
     runs, spans = lines_of(lcov), spans_of(functions)

@@ -2,7 +2,7 @@
 # Fuzzes what sees foreign bytes: scripts/fuzz.sh [--seconds N] [--plain] [--minimise] [--ledger] [TARGET..]; all targets, 20 s each, if none is named.
 # --plain leaves AddressSanitizer out, which runs ten times as many inputs: the parsers hold no unsafe code, so it is panics, hangs and wrong answers that are looked for.
 # An input that breaks a target is left in target/fuzz/found/TARGET; play it again with scripts/fuzz.sh --play FILE TARGET.
-# --minimise puts the smallest set of inputs that reaches the same back into tests/fuzz/corpus; --ledger adds lines to docs/ledger.tsv.
+# --minimise adds to tests/fuzz/corpus the fewest inputs that reach what was not reached before; --ledger adds lines to docs/ledger.tsv.
 # Needs cargo-fuzz (cargo install --locked cargo-fuzz). The stable toolchain is enough: RUSTC_BOOTSTRAP lets it take the sanitizer's flags.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -85,9 +85,11 @@ for target in "${targets[@]}"; do
   if [ "$minimise" = yes ] && [ "$result" = ok ]; then
     small=$work/small/$target
     rm -rf "$small" && mkdir -p "$small"
-    "$binaries/$target" "${limits[@]}" -timeout=20 -rss_limit_mb=2048 -merge=1 "$small" "$corpus/$target" "$work/corpus/$target" >>"$log" 2>&1
-    cp -n "$small"/* "$corpus/$target"/
+    "$binaries/$target" "${limits[@]}" -timeout=20 -rss_limit_mb=2048 -use_counters=0 -set_cover_merge=1 \
+      "$small" "$corpus/$target" "$work/corpus/$target" >>"$log" 2>&1
   fi
 done
 echo "$total executions, $failed of ${#targets[@]} targets broken"
+# Of what reaches more anywhere, what reaches more in this crate.
+[ "$minimise" = no ] || ./scripts/coverage.py --pick "$work/small"
 [ "$failed" -eq 0 ]

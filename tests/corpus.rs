@@ -33,8 +33,14 @@ const CHANGED: usize = 50_000;
 /// Of the target that plays whole links, at milliseconds each.
 const CHANGED_LIVE: usize = 1000;
 
+/// The inputs of a target; `PLAIT_CORPUS` names other corpora than the committed ones.
 fn corpus(target: &Target) -> Vec<Vec<u8>> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus").join(target.name);
+    let is_other = std::env::var_os("PLAIT_CORPUS").is_some();
+    let own = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let folder = std::env::var_os("PLAIT_CORPUS").map_or_else(own, PathBuf::from).join(target.name);
+    if is_other && !folder.exists() {
+        return Vec::new();
+    }
     let mut files: Vec<PathBuf> = std::fs::read_dir(&folder)
         .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
         .map(|entry| entry.unwrap().path())
