@@ -227,8 +227,15 @@ class Lab:
             return re.sub(r"\x1b\[[0-9;]*m", "", file.read())
 
     def resident(self, name):
-        with open(f"/proc/{self.sites[name].pid}/status") as file:
-            return next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+        """KiB of the daemon and of the processes that it started."""
+        pid = self.sites[name].pid
+        with open(f"/proc/{pid}/task/{pid}/children") as file:
+            family = [str(pid), *file.read().split()]
+        total = 0
+        for process in family:
+            with open(f"/proc/{process}/status") as file:
+                total += next(int(line.split()[1]) for line in file if line.startswith("VmRSS"))
+        return total
 
     def counters(self):
         """What kernels drop of it, by place: queues of interfaces, buffers of sockets."""

@@ -247,6 +247,9 @@ pub enum Verb {
         /// Print the `ip` commands that would be carried out, and do nothing
         #[arg(long)]
         dry_run: bool,
+        /// Refuse to run unless every measure of the sandbox is in force (status shows them)
+        #[arg(long)]
+        require_sandbox: bool,
         /// How log lines on standard error look; without it they are text, or go to journald where it listens
         #[arg(long, value_name = "FORM")]
         log_format: Option<LogFormat>,

@@ -17,7 +17,7 @@ use crate::control::report::StatusReport;
 use crate::control::request::{Answer, Request};
 use crate::daemon::load::{LoadFailure, Loaded, config_path, load};
 use crate::daemon::setup::{self, PeerSource};
-use crate::daemon::start::plan;
+use crate::daemon::start::plan_of;
 use crate::daemon::{certificates, kill_switch};
 use crate::io::clock::Clock;
 use crate::io::control_client::{ANSWER_DEADLINE, call};
@@ -213,7 +213,7 @@ impl KmeLine {
 /// Loads configuration, keys and certificates; what is allowed and probably not meant comes with it.
 fn checked(name_or_file: &str) -> Result<(Loaded, Vec<String>), Failure> {
     let loaded = load(&config_path(name_or_file)).map_err(failure)?;
-    plan(&loaded).map_err(up::failure)?;
+    plan_of(&loaded.config).map_err(up::failure)?;
     kill_switch::wanted(&loaded.config).map_err(up::failure)?;
     let remarks = certificates::check(&loaded, Clock::start().unix()).map_err(failure)?;
     let notes = loaded.warnings.iter().cloned().chain(remarks).chain(routes_met(&loaded)).collect();

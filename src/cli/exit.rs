@@ -23,11 +23,13 @@ pub enum Exit {
     Configuration = 6,
     /// A right is missing: of the caller, or a file is open to others.
     Permission = 7,
+    /// `up`: the process that reads packets was ended from outside, or did what it must not.
+    Ended = 8,
 }
 
 impl Exit {
     /// Every code with its meaning, for the manual and the help.
-    pub const ALL: [(Self, &str); 8] = [
+    pub const ALL: [(Self, &str); 9] = [
         (Self::Ok, "Done; for status: HYBRID, or OFF by policy."),
         (Self::Failure, "It failed; for status: the worst peer is HOLDING, BLOCKED or DOWN."),
         (Self::Usage, "The command line was not understood."),
@@ -36,7 +38,13 @@ impl Exit {
         (Self::Degraded, "For status: the worst peer is DEGRADED or HOLDOVER."),
         (Self::Configuration, "The configuration, or a file it names, is invalid."),
         (Self::Permission, "A right is missing: of the caller, or a file is open to others."),
+        (Self::Ended, "For up: the process that reads packets was ended from outside, or did what it must not."),
     ];
+
+    /// The one of that number.
+    pub fn of_code(code: u8) -> Option<Self> {
+        Self::ALL.iter().map(|(exit, _)| *exit).find(|exit| *exit as u8 == code)
+    }
 
     /// All of them for the end of the help.
     pub fn help() -> String {
@@ -91,7 +99,7 @@ mod tests {
     #[test]
     fn codes_are_told_in_their_order_and_none_is_left_out() {
         let told: Vec<u8> = Exit::ALL.iter().map(|(exit, _)| *exit as u8).collect();
-        assert_eq!(told, (0..=Exit::Permission as u8).collect::<Vec<_>>());
+        assert_eq!(told, (0..=Exit::Ended as u8).collect::<Vec<_>>());
         assert_eq!(Exit::help().lines().count(), 1 + told.len());
     }
 

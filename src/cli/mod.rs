@@ -93,9 +93,9 @@ fn run(arguments: Arguments) -> Outcome {
             status::run(name.as_deref(), status::Form::of(json), watch, &arguments.places.run_dir)
         }
         Verb::Top { name, once } => top::run(name.as_deref(), once, &arguments.places.run_dir),
-        Verb::Up { name, dry_run, log_format } => {
+        Verb::Up { name, dry_run, require_sandbox, log_format } => {
             logs::start(log_format);
-            up::up(&name, dry_run, &arguments.places)
+            up::up(&name, dry_run, up::Demands { sandbox: require_sandbox }, &arguments.places)
         }
         Verb::Version { verbose, json } => version::run(verbose, json),
     }

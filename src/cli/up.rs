@@ -1,38 +1,104 @@
-//! `plait up`: runs the tunnel in the foreground, for people and for systemd alike.
+//! `plait up`: runs the tunnel in the foreground, for people and for systemd alike: one process that keeps its rights, and one
+//! that reads packets and has none.
 
 use std::path::Path;
+
+use nix::sys::signal::Signal;
 
 use super::args::Places;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
+use crate::daemon::ask::Keeper;
+use crate::daemon::keeper::{self, End};
 use crate::daemon::kill_switch;
 use crate::daemon::load::{LoadFailure, config_path, load};
 use crate::daemon::run::run;
-use crate::daemon::start::{FailureKind, RunFailure, plan, start};
+use crate::daemon::start::{FailureKind, Prepared, RunFailure, plan_of, prepare};
+use crate::io::fork::{Side, fork};
+use crate::io::keeper_link::Link;
+use crate::io::sandbox;
 use crate::io::system::kill_switch::KillSwitch;
 use crate::io::system::plan::describe;
+use crate::io::thread::{prefer_this_thread, serve_this_thread};
 
 /// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
 const RUNTIME_THREADS: usize = 2;
 
-/// `plait up NAME|FILE [--dry-run]`.
-pub(super) fn up(name: &str, dry_run: bool, places: &Places) -> Outcome {
+/// `plait up NAME|FILE [--dry-run] [--require-sandbox]`.
+pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -> Outcome {
     let file = config_path(name);
     if dry_run {
         return show_plan(&file);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(RUNTIME_THREADS).enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::io("runtime", &error))?;
+    // One thread, so that the process can be divided afterwards.
+    let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let setup = setup.map_err(|error| Failure::io("runtime", &error))?;
+    let prepared = setup.block_on(prepare(&file, &places.run_dir, &places.state_dir)).map_err(failure)?;
+    drop(setup);
+    let (link, asker) = Link::pair().map_err(|error| Failure::io("keeper", &error))?;
+    keeper::hold_signals_back().map_err(failure)?;
+    match fork().map_err(|error| Failure::io("a process for the packets", &error))? {
+        Side::Parent(child) => {
+            drop(asker);
+            let end = keeper::keep(child, link, prepared.kept()).map_err(failure)?;
+            ended(&end)
+        }
+        Side::Child => {
+            drop(link);
+            keeper::let_signals_through().map_err(failure)?;
+            packets(prepared, Keeper::over(asker), demands)
+        }
+    }
+}
+
+/// What the operator asks for beyond the configuration.
+#[derive(Clone, Copy)]
+pub(super) struct Demands {
+    /// To run with every measure of the sandbox or not at all.
+    pub(super) sandbox: bool,
+}
+
+/// The process that reads packets: it gives up what it does not need before the first comes.
+fn packets(prepared: Prepared, keeper: Keeper, demands: Demands) -> Outcome {
+    // Threads start as urgent as who starts them, and later nobody here has the right: this one starts the packet threads, now
+    // and after a reload. Without the right at all they are later, and say so.
+    drop(prefer_this_thread());
+    let sandbox = sandbox::enter(&prepared.profile());
+    let missing = sandbox.missing();
+    if demands.sandbox && !missing.is_empty() {
+        let text = format!("--require-sandbox: not all of it is in force: {}", missing.join("; "));
+        return Err(Failure::new(Exit::Permission, text));
+    }
+    for measure in missing {
+        tracing::warn!("sandbox: {measure}");
+    }
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.worker_threads(RUNTIME_THREADS).enable_all().on_thread_start(serve_this_thread);
+    let runtime = runtime.build().map_err(|error| Failure::io("runtime", &error))?;
     runtime.block_on(async {
-        let (running, control) = start(&file, &places.run_dir, &places.state_dir).await.map_err(failure)?;
+        let (running, control) = prepared.assemble(keeper, sandbox).map_err(failure)?;
         run(running, control).await.map_err(failure)
     })?;
     Ok(Exit::Ok)
 }
 
+/// The exit code of the whole. The packet process has said itself why it ended, unless the kernel ended it.
+fn ended(end: &End) -> Outcome {
+    let killed = |text: String| Err(Failure::new(Exit::Ended, text));
+    match end {
+        End::Exited(code) => Exit::of_code(*code).map_or_else(|| killed(format!("the packet process ended with {code}")), Ok),
+        End::Killed(Signal::SIGSYS) => killed(
+            "the packet process made a system call that it must not make, and was ended (seccomp): if nobody broke in, this is \
+             a fault of plait; report it with the kernel's log line (journalctl -k, type=1326)"
+                .to_owned(),
+        ),
+        End::Killed(signal) => killed(format!("the packet process was ended by {signal}")),
+    }
+}
+
 fn show_plan(file: &Path) -> Outcome {
     let loaded = load(file).map_err(|error: LoadFailure| failure(error.into()))?;
-    let plan = plan(&loaded).map_err(failure)?;
+    let plan = plan_of(&loaded.config).map_err(failure)?;
     let kill_switch = kill_switch::wanted(&loaded.config).map_err(failure)?;
     let mut lines: Vec<String> = kill_switch.iter().flat_map(KillSwitch::describe).collect();
     lines.extend(describe(&loaded.config.interface.name, &plan));

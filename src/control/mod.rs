@@ -14,5 +14,6 @@ pub mod redact;
 pub mod reload;
 pub mod report;
 pub mod request;
+pub mod sandbox;
 pub mod text;
 pub mod time;

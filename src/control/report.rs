@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::sandbox::Sandbox;
 use crate::keys::estimate::STALE_AFTER;
 
 /// Number of this form.
@@ -52,6 +53,9 @@ pub struct StatusReport {
     /// peer's `allowed_ips`) and `not_ip`, from the network `unknown_index`, `malformed` and `queue`.
     #[serde(default)]
     pub unclaimed: BTreeMap<String, u64>,
+    /// How the packet process is confined.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sandbox: Option<Sandbox>,
 }
 
 /// A policy as configured; a limit that is not set or unlimited is null.

@@ -38,7 +38,11 @@ fn interface(text: &mut String, report: &StatusReport) -> std::fmt::Result {
     };
     writeln!(text, "interface: {interface}    {state}    policy: {}{peers}{}", policy.qkd, limit.unwrap_or_default())?;
     let StatusReport { fingerprint, listen, mtu, .. } = report;
-    writeln!(text, "  fingerprint: {fingerprint}    listen: {listen}    mtu: {mtu}    offload: {}", offload(report))
+    writeln!(text, "  fingerprint: {fingerprint}    listen: {listen}    mtu: {mtu}    offload: {}", offload(report))?;
+    match &report.sandbox {
+        Some(sandbox) => writeln!(text, "  sandbox: {}", sandbox.text()),
+        None => Ok(()),
+    }
 }
 
 /// What belongs to no peer, once there is any: a missing route or a stranger at the door.

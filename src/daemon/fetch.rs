@@ -86,20 +86,15 @@ pub(super) fn ready_sources(
 }
 
 impl Fetchers {
-    /// Starts a task for each source; the deliveries come out of the receiver.
-    ///
-    /// # Errors
-    /// A certificate or key that cannot be used, in words.
-    pub(super) fn start(sources: Vec<PeerSource>) -> Result<(Self, Receiver<KeyDelivery>), SetupError> {
+    /// Starts a task for each source; the deliveries come out of the receiver. Needs a tokio runtime.
+    pub(super) fn start(sources: Vec<ReadySource>, clients: KmeClients) -> (Self, Receiver<KeyDelivery>) {
         let (deliveries, delivered) = channel(KEY_REQUESTS_MAX);
-        let mut clients = KmeClients::default();
-        let ready = ready_sources(sources, &mut clients)?;
         let mut fetchers = Self { desks: Vec::new(), clients, deliveries, tasks: JoinSet::new() };
-        for source in ready {
+        for source in sources {
             let peer = source.peer;
             fetchers.open(peer, source);
         }
-        Ok((fetchers, delivered))
+        (fetchers, delivered)
     }
 
     /// For clients that read all files anew, beside those in use.

@@ -4,6 +4,7 @@
 //! sources, `pump` moves the packets, `journal` tells people at once, `events` later; `reload` changes what runs; `kill_switch` stays when
 //! all of it has ended.
 
+pub mod ask;
 mod audit;
 pub mod certificates;
 mod damage;
@@ -11,6 +12,7 @@ mod effects;
 mod events;
 mod fetch;
 mod journal;
+pub mod keeper;
 pub mod kill_switch;
 pub mod limits;
 mod live;

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::sync::watch;
 
-use crate::io::system::netlink::take_steps;
-use crate::io::system::plan::{InterfacePlan, Step};
+use super::ask::{Keeper, NotDone};
+use crate::io::keeper_link::Ask;
+use crate::io::system::plan::InterfacePlan;
 
 /// Sets the MTU, one change after the other. Of changes that come faster than the kernel takes them only the last is made.
 pub(super) struct InterfaceMtu {
@@ -22,12 +23,12 @@ struct Wanted {
 }
 
 impl InterfaceMtu {
-    /// For the interface of that name and index, set up by `plan`. Needs a tokio runtime, in whose namespace it is.
-    pub(super) fn of(name: String, index: u32, plan: InterfacePlan) -> Self {
+    /// For the interface that the keeper has set up by `plan`. Needs a tokio runtime.
+    pub(super) fn of(keeper: Keeper, plan: InterfacePlan) -> Self {
         let planned = plan.mtu_for(u16::MAX);
         let (wanted, asked) = watch::channel(Wanted { bytes: planned, plan });
         let used = Arc::new(AtomicU16::new(planned));
-        tokio::spawn(follow(name, index, asked, Arc::clone(&used)));
+        tokio::spawn(follow(keeper, asked, Arc::clone(&used)));
         Self { wanted, used }
     }
 
@@ -51,7 +52,7 @@ impl InterfaceMtu {
 }
 
 /// Ends when nobody can ask any more.
-async fn follow(name: String, index: u32, mut asked: watch::Receiver<Wanted>, used: Arc<AtomicU16>) {
+async fn follow(keeper: Keeper, mut asked: watch::Receiver<Wanted>, used: Arc<AtomicU16>) {
     while asked.changed().await.is_ok() {
         let mtu = {
             let wanted = asked.borrow_and_update();
@@ -60,13 +61,13 @@ async fn follow(name: String, index: u32, mut asked: watch::Receiver<Wanted>, us
         if mtu == used.load(Ordering::Relaxed) {
             continue;
         }
-        match take_steps(&name, index, &[Step::SetMtu(mtu)]).await {
-            Ok(()) => {
+        match keeper.ask(Ask::Mtu { bytes: mtu }).await {
+            Ok(_) => {
                 used.store(mtu, Ordering::Relaxed);
                 tracing::info!(mtu, "MTU of the interface: what all peers take");
             }
             // The packet threads drop what is too long for a peer, whatever the interface lets in.
-            Err(error) => tracing::warn!(mtu, %error, "MTU of the interface not set"),
+            Err(NotDone { text, .. }) => tracing::warn!(mtu, error = text, "MTU of the interface not set"),
         }
     }
 }

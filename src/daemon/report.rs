@@ -9,6 +9,7 @@ use crate::control::report::{
     EpochReport, HandshakeReport, KeyIdReport, OverrideReport, PeerReport, PolicyReport, SCHEMA, SourceReport,
     StatusReport, TransferReport, is_stale,
 };
+use crate::control::sandbox::Sandbox;
 use crate::control::time::{rate, rfc3339, seconds};
 use crate::engine::Engine;
 use crate::engine::output::State;
@@ -43,6 +44,8 @@ pub(super) struct Facts {
     pub(super) suite: Suite,
     /// `[policy]`.
     pub(super) policy: PolicyReport,
+    /// How this process is confined.
+    pub(super) sandbox: Sandbox,
     /// In the order of the configuration.
     pub(super) peers: Vec<PeerFacts>,
 }
@@ -57,6 +60,7 @@ pub(super) fn facts(config: &Config, own: &Facts, fingerprints: Vec<String>, lis
         offload: own.offload,
         suite: own.suite,
         policy: policy(&config.policy),
+        sandbox: own.sandbox.clone(),
         peers: peers
             .map(|(peer, fingerprint)| PeerFacts {
                 fingerprint,
@@ -138,6 +142,7 @@ pub(super) fn status(
         sources,
         refused: nobodys.refused,
         unclaimed: nobodys.unclaimed,
+        sandbox: Some(facts.sandbox.clone()),
         peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
     }
 }

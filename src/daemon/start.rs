@@ -1,29 +1,37 @@
-//! From a configuration file to a running tunnel, in an order in which every failure leaves nothing behind.
+//! From a configuration file to a running tunnel, in an order in which every failure leaves nothing behind: `prepare` needs all
+//! rights, `assemble` none.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
+use super::ask::Keeper;
 use super::audit::Audit;
 use super::events::{Events, PeerNames};
-use super::fetch::Fetchers;
+use super::fetch::{Fetchers, ReadySource, ready_sources};
+use super::keeper::Kept;
 use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
 use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
 use super::report::{Facts, facts, policy};
+use super::setup::PeerSource;
 use super::{certificates, kill_switch, setup};
 use crate::config::{Config, Peer};
+use crate::control::sandbox::Sandbox;
 use crate::crypto::self_test;
 use crate::dataplane::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::engine::output::Now;
 use crate::io::clock::Clock;
-use crate::io::control_socket::{ControlSocket, lock_path, socket_path};
+use crate::io::control_socket::{ControlListener, ControlName, ControlSocket, lock_path, socket_path};
+use crate::io::kme_client::registry::KmeClients;
 use crate::io::lock::{Lock, LockError};
+use crate::io::sandbox::Profile;
 use crate::io::self_test as offload_test;
 use crate::io::state::StateDir;
 use crate::io::system::netlink::take_steps;
@@ -33,6 +41,11 @@ use crate::io::udp::{DatagramSocket, UdpSocket};
 use crate::keys::request::KeyDelivery;
 use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet, Offloads};
+
+/// Tries to take a lock, and the pause after each: a second in all.
+const LOCK_TRIES: u32 = 20;
+/// See [`LOCK_TRIES`].
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the daemon did not start or did not go on.
 #[derive(Debug)]
@@ -95,16 +108,13 @@ pub struct Running {
     pub(super) outlet: PumpOutlet,
     pub(super) fetchers: Fetchers,
     pub(super) delivered: tokio::sync::mpsc::Receiver<KeyDelivery>,
+    pub(super) keeper: Keeper,
     pub(super) state: StateDir,
     pub(super) _locks: [Lock; 2],
 }
 
 /// The interface and the sockets, which the packet threads share with the control side.
 pub(super) struct Wires {
-    /// Name of the interface.
-    pub(super) name: String,
-    /// The kernel's number of it.
-    pub(super) index: u32,
     queues: Vec<Arc<dyn TunQueue>>,
     /// As many as queues. What belongs to no lane comes to the first, and leaves by it.
     pub(super) sockets: Vec<Arc<UdpSocket>>,
@@ -117,11 +127,29 @@ impl Wires {
     }
 }
 
+/// What was set up with all rights, before the first packet is looked at: plain descriptors and plain data, so that it can pass
+/// into a process of its own.
+pub struct Prepared {
+    loaded: Loaded,
+    clock: Clock,
+    state: StateDir,
+    locks: [Lock; 2],
+    control: ControlListener,
+    name: ControlName,
+    sockets: Vec<UdpSocket>,
+    tun: tun::Tun,
+    plan: InterfacePlan,
+    usable: OffloadSet,
+    sources: Vec<ReadySource>,
+    clients: KmeClients,
+    file: PathBuf,
+}
+
 /// Loads, checks and sets up. Needs a tokio runtime.
 ///
 /// # Errors
 /// [`RunFailure`]; nothing is left behind.
-pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Running, ControlSocket), RunFailure> {
+pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Prepared, RunFailure> {
     let clock = Clock::start();
     let loaded = load(file)?;
     for warning in loaded.warnings.iter().chain(&certificates::check(&loaded, clock.unix())?) {
@@ -129,60 +157,116 @@ pub async fn start(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Run
     }
     self_test::run(crate::crypto::kem::default_backend()).map_err(|failure| RunFailure::other(failure.to_string()))?;
     let name = loaded.config.interface.name.clone();
-    let (state, locks) = claim(&name, run_dir, state_dir)?;
-    let (fetchers, delivered) =
-        Fetchers::start(setup::sources(&loaded)).map_err(|error| RunFailure::other(error.to_string()))?;
-    let control = ControlSocket::listen(&socket_path(run_dir, &name))
+    let (state, locks) = claim(&name, run_dir, state_dir).await?;
+    let mut clients = KmeClients::default();
+    let sources = ready_sources(setup::sources(&loaded), &mut clients);
+    let sources = sources.map_err(|error| RunFailure::other(error.to_string()))?;
+    let (control, control_name) = ControlListener::bind(&socket_path(run_dir, &name))
         .map_err(|error| RunFailure::io(socket_path(run_dir, &name).display(), &error))?;
     let listen = loaded.config.interface.listen;
     let sockets = UdpSocket::bind_group(listen, loaded.config.interface.queues)
         .map_err(|error| RunFailure::io(format!("listen {listen}"), &error))?;
-    let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
     receive_as(loaded.config.interface.offload, &sockets);
     kill_switch::at_start(&loaded.config).await?;
-    let (tun, plan, mtu) = interface(&loaded).await?;
-    let offloads = Arc::new(Offloads::new(usable(loaded.config.interface.offload, &tun)));
-    receive_as(offloads.set(), &sockets);
-    let facts = first_facts(&loaded, &sockets);
-    let config = loaded.config.clone();
-    let numbered = || (0..).map(PeerId);
-    let events = Events::new(clock, numbered().zip(names(&config)));
-    let pacing = Pacing::new(numbered().zip(&config.peers));
-    let audit = Audit::new(config.interface.audit, clock, loaded.me.suite());
-    let peer_names = numbered().zip(config.peers.iter().map(|peer| peer.name.clone())).collect();
-    let (file, text) = (std::path::absolute(file).unwrap_or_else(|_| file.to_owned()), loaded.text.clone());
-    let restored = setup::restore(&state, &loaded);
-    let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
-    let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-    let wires = Wires { name: tun.name, index: tun.index, queues: tun.queues, sockets };
-    let (pumps, outlet) =
-        start_pumps(&wires, &snapshot, clock, &offloads).map_err(|error| RunFailure::io("packet threads", &error))?;
-    let pumps = Some(pumps);
-    let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
-    let running = Running {
-        engine,
-        events,
-        audit,
-        pacing,
-        facts,
-        config,
-        file,
-        text,
-        plan,
-        peer_names,
-        clock,
-        snapshot,
-        wires,
-        mtu,
-        offloads,
-        pumps,
-        outlet,
-        fetchers,
-        delivered,
-        state,
-        _locks: locks,
+    let (tun, plan) = interface(&loaded).await?;
+    let usable = usable(loaded.config.interface.offload, &tun);
+    receive_as(usable, &sockets);
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let name = control_name;
+    Ok(Prepared { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, clients, file })
+}
+
+impl Prepared {
+    /// What the keeper keeps; everything else is dropped here, keys wiped, descriptors closed: they are the other process's.
+    pub fn kept(self) -> Kept {
+        let Self { loaded, locks, name, tun, plan, file, .. } = self;
+        Kept { file, config: loaded.config, plan, index: tun.index, _name: name, _locks: locks }
+    }
+
+    /// What files the packet process needs: the folders of everything that the configuration names, to be read again at a
+    /// reload, and its state, to be written.
+    pub fn profile(&self) -> Profile {
+        let mut read: Vec<PathBuf> =
+            named_files(&self.loaded).iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();
+        read.extend(self.file.parent().map(Path::to_owned));
+        read.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
+        read.sort();
+        read.dedup();
+        Profile { write: vec![self.state.folder().to_owned()], read }
+    }
+
+    /// Everything that runs, in the process that will run it. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// [`RunFailure`].
+    pub fn assemble(self, keeper: Keeper, sandbox: Sandbox) -> Result<(Running, ControlSocket), RunFailure> {
+        let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, clients, file } =
+            self;
+        // The keeper outlives this process and removes it.
+        name.leave();
+        let control = ControlSocket::over(control).map_err(|error| RunFailure::io("control socket", &error))?;
+        let (fetchers, delivered) = Fetchers::start(sources, clients);
+        let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
+        let mtu = InterfaceMtu::of(keeper.clone(), plan.clone());
+        let offloads = Arc::new(Offloads::new(usable));
+        let facts = first_facts(&loaded, &sockets, sandbox);
+        let config = loaded.config.clone();
+        let numbered = || (0..).map(PeerId);
+        let events = Events::new(clock, numbered().zip(names(&config)));
+        let pacing = Pacing::new(numbered().zip(&config.peers));
+        let audit = Audit::new(config.interface.audit, clock, loaded.me.suite());
+        let peer_names = numbered().zip(config.peers.iter().map(|peer| peer.name.clone())).collect();
+        let text = loaded.text.clone();
+        let restored = setup::restore(&state, &loaded);
+        let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
+        let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
+        let wires = Wires { queues: tun.queues, sockets };
+        let (pumps, outlet) = start_pumps(&wires, &snapshot, clock, &offloads)
+            .map_err(|error| RunFailure::io("packet threads", &error))?;
+        let pumps = Some(pumps);
+        let engine = Engine::new(parts, Now { at: clock.now(), unix: clock.unix() });
+        let running = Running {
+            engine,
+            events,
+            audit,
+            pacing,
+            facts,
+            config,
+            file,
+            text,
+            plan,
+            peer_names,
+            clock,
+            snapshot,
+            wires,
+            mtu,
+            offloads,
+            pumps,
+            outlet,
+            fetchers,
+            delivered,
+            keeper,
+            state,
+            _locks: locks,
+        };
+        Ok((running, control))
+    }
+}
+
+/// Every file that the configuration names.
+fn named_files(loaded: &Loaded) -> Vec<PathBuf> {
+    let own = loaded.at(&loaded.config.interface.private_key_file);
+    let of_peer = |peer: &Peer| {
+        let keys = std::iter::once(&peer.public_key_file).chain(&peer.psk_file).map(|named| loaded.at(named));
+        keys.collect::<Vec<_>>()
     };
-    Ok((running, control))
+    let mut files: Vec<PathBuf> = std::iter::once(own).chain(loaded.config.peers.iter().flat_map(of_peer)).collect();
+    for PeerSource { setup: source, .. } in setup::sources(loaded) {
+        let reach = source.reach;
+        files.extend([reach.ca_file, reach.cert_file, reach.key_file]);
+        files.extend(reach.key_password_file);
+    }
+    files
 }
 
 impl Running {
@@ -214,23 +298,33 @@ fn start_pumps(
 }
 
 /// One daemon a name, and one a state folder: two would use one ratchet.
-fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Lock; 2]), RunFailure> {
+async fn claim(name: &str, run_dir: &Path, state_dir: &Path) -> Result<(StateDir, [Lock; 2]), RunFailure> {
     std::fs::create_dir_all(run_dir).map_err(|error| RunFailure::io(run_dir.display(), &error))?;
     let state = StateDir::of(state_dir, name);
     state.create().map_err(|error| RunFailure::io(state_dir.display(), &error))?;
-    let take = |path: &Path| {
-        Lock::take(path).map_err(|error| match error {
-            LockError::Held { .. } => RunFailure::other(format!("a daemon of {name} runs already: {error}")),
-            LockError::File { .. } => RunFailure::other(error.to_string()),
-        })
+    let failed = |error: LockError| match error {
+        LockError::Held { .. } => RunFailure::other(format!("a daemon of {name} runs already: {error}")),
+        LockError::File { .. } => RunFailure::other(error.to_string()),
     };
-    let locks = [take(&lock_path(run_dir, name))?, take(&state.lock_path())?];
-    Ok((state, locks))
+    let own = take(&lock_path(run_dir, name)).await.map_err(failed)?;
+    let of_state = take(&state.lock_path()).await.map_err(failed)?;
+    Ok((state, [own, of_state]))
+}
+
+/// The lock, once it is free: of a daemon that was killed, one process outlives the other by some milliseconds.
+async fn take(path: &Path) -> Result<Lock, LockError> {
+    for _ in 0..LOCK_TRIES {
+        match Lock::take(path) {
+            Err(LockError::Held { .. }) => tokio::time::sleep(LOCK_PAUSE).await,
+            taken => return taken,
+        }
+    }
+    Lock::take(path)
 }
 
 /// TUN interface, addresses, MTU and routes: all of it vanishes with the descriptor.
-async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfacePlan, InterfaceMtu), RunFailure> {
-    let plan = plan(loaded)?;
+async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfacePlan), RunFailure> {
+    let plan = plan_of(&loaded.config)?;
     let interface = &loaded.config.interface;
     let tun = tun::open(&interface.name, interface.backend, interface.offload, interface.queues).map_err(|error| {
         let kind = match error {
@@ -242,8 +336,7 @@ async fn interface(loaded: &Loaded) -> Result<(tun::Tun, InterfacePlan, Interfac
     })?;
     let steps = plan.steps_from(&InterfacePlan::default());
     take_steps(&tun.name, tun.index, &steps).await.map_err(|error| RunFailure::other(error.to_string()))?;
-    let mtu = InterfaceMtu::of(tun.name.clone(), tun.index, plan.clone());
-    Ok((tun, plan, mtu))
+    Ok((tun, plan))
 }
 
 /// Of what is wanted, what this kernel has and can do; one log line for each that it cannot.
@@ -259,7 +352,7 @@ fn usable(wanted: OffloadSet, tun: &tun::Tun) -> OffloadSet {
 }
 
 /// Has the sockets give every datagram alone if trains are not to be used.
-pub(super) fn receive_as(offload: OffloadSet, sockets: &[Arc<UdpSocket>]) {
+pub(super) fn receive_as(offload: OffloadSet, sockets: &[UdpSocket]) {
     if !offload.has(Offload::Gro) {
         for socket in sockets {
             // A kernel without the option gives no trains either.
@@ -272,9 +365,9 @@ pub(super) fn receive_as(offload: OffloadSet, sockets: &[Arc<UdpSocket>]) {
 ///
 /// # Errors
 /// A route that would catch the tunnel's own datagrams.
-pub fn plan(loaded: &Loaded) -> Result<InterfacePlan, RunFailure> {
-    let interface = &loaded.config.interface;
-    let allowed = loaded.config.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied());
+pub fn plan_of(config: &Config) -> Result<InterfacePlan, RunFailure> {
+    let interface = &config.interface;
+    let allowed = config.peers.iter().flat_map(|peer| peer.allowed_ips.iter().copied());
     InterfacePlan::new(&interface.addresses, interface.mtu.bytes(), allowed, interface.table)
         .map_err(|error| RunFailure { text: error.to_string(), kind: FailureKind::Configuration })
 }
@@ -285,7 +378,7 @@ pub(super) fn names(config: &Config) -> impl Iterator<Item = PeerNames> {
     config.peers.iter().map(move |peer| PeerNames { name: peer.name.clone(), sources: sources(peer) })
 }
 
-fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>]) -> Facts {
+fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>], sandbox: Sandbox) -> Facts {
     let interface = &loaded.config.interface;
     let own = Facts {
         interface: interface.name.clone(),
@@ -294,6 +387,7 @@ fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>]) -> Facts {
         offload: interface.offload,
         suite: loaded.me.suite(),
         policy: policy(&loaded.config.policy),
+        sandbox,
         peers: Vec::new(),
     };
     let listen = sockets.first().and_then(|socket| socket.local_address().ok()).unwrap_or(interface.listen);

@@ -8,9 +8,6 @@ use nix::sys::socket::{getsockopt, sockopt};
 
 use super::control_socket::socket_path;
 
-/// CAP_DAC_READ_SEARCH and CAP_NET_ADMIN (capabilities(7)): what `docs/plait@.service` leaves.
-const NEEDED: u64 = 1 << 2 | 1 << 12;
-
 /// How a process is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Confinement {
@@ -18,17 +15,25 @@ pub struct Confinement {
     pub no_new_privileges: bool,
     /// A filter stands before its system calls.
     pub seccomp: bool,
-    /// It has rights that a tunnel does not need.
-    pub has_more_capabilities: bool,
+    /// It has rights that reading packets does not need: any at all.
+    pub has_capabilities: bool,
 }
 
-/// Of the daemon of that interface.
+/// The process that reads the packets of that interface, and answers for it.
 ///
 /// # Errors
-/// Its socket is not to be reached, or /proc is not to be read.
-pub fn of_daemon(run_dir: &Path, interface: &str) -> io::Result<Confinement> {
+/// Its socket is not to be reached.
+pub fn process(run_dir: &Path, interface: &str) -> io::Result<i32> {
     let stream = UnixStream::connect(socket_path(run_dir, interface))?;
-    let pid = getsockopt(&stream, sockopt::PeerCredentials)?.pid();
+    Ok(getsockopt(&stream, sockopt::PeerCredentials)?.pid())
+}
+
+/// How that process is held.
+///
+/// # Errors
+/// As [`process`], or /proc is not to be read.
+pub fn of_daemon(run_dir: &Path, interface: &str) -> io::Result<Confinement> {
+    let pid = process(run_dir, interface)?;
     let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     read(&text).ok_or_else(|| io::Error::other("/proc does not say what the process may do"))
 }
@@ -43,7 +48,7 @@ fn read(text: &str) -> Option<Confinement> {
     Some(Confinement {
         no_new_privileges: value("NoNewPrivs")? == "1",
         seccomp: value("Seccomp").is_some_and(|mode| mode != "0"),
-        has_more_capabilities: capabilities & !NEEDED != 0,
+        has_capabilities: capabilities != 0,
     })
 }
 
@@ -53,11 +58,11 @@ mod tests {
 
     #[test]
     fn rights_are_read_from_what_the_kernel_writes() {
-        let held = "Name:\tplait\nCapEff:\t0000000000001004\nNoNewPrivs:\t1\nSeccomp:\t2\n";
-        let expected = Confinement { no_new_privileges: true, seccomp: true, has_more_capabilities: false };
+        let held = "Name:\tplait\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+        let expected = Confinement { no_new_privileges: true, seccomp: true, has_capabilities: false };
         assert_eq!(read(held), Some(expected));
         let free = read("CapEff:\t000001ffffffffff\nNoNewPrivs:\t0\nSeccomp:\t0\n").unwrap();
-        assert!(free.has_more_capabilities && !free.no_new_privileges && !free.seccomp);
+        assert!(free.has_capabilities && !free.no_new_privileges && !free.seccomp);
         assert_eq!(read("CapEff:\tzz\nNoNewPrivs:\t0\n"), None);
         assert_eq!(read(""), None);
     }

@@ -64,19 +64,39 @@ pub fn running(run_dir: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// A listening socket whose name is removed when it is dropped.
+/// A socket that listens and is not served yet.
+pub struct ControlListener(Socket);
+
+/// The name of a listening socket, removed when this is dropped.
+pub struct ControlName(Option<PathBuf>);
+
+impl ControlName {
+    /// Another process removes it.
+    pub fn leave(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for ControlName {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+/// A socket at work.
 pub struct ControlSocket {
     listener: UnixListener,
-    path: PathBuf,
     deadline: Duration,
 }
 
-impl ControlSocket {
+impl ControlListener {
     /// Listens, mode 0600. The caller holds the lock of this name: a socket that is there was left by a dead daemon.
     ///
     /// # Errors
     /// The name is too long for a socket, or cannot be made.
-    pub fn listen(path: &Path) -> io::Result<Self> {
+    pub fn bind(path: &Path) -> io::Result<(Self, ControlName)> {
         match std::fs::remove_file(path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
@@ -86,11 +106,24 @@ impl ControlSocket {
         nix::sys::stat::fchmod(borrowed(&socket), nix::sys::stat::Mode::from_bits_truncate(0o600))?;
         socket.bind(&SockAddr::unix(path)?)?;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+        let name = ControlName(Some(path.to_owned()));
         socket.listen(BACKLOG)?;
         socket.set_nonblocking(true)?;
+        Ok((Self(socket), name))
+    }
+}
+
+impl ControlSocket {
+    /// Takes the socket over: who connects sees this process at the other end (unix(7), `SO_PEERCRED`). Needs a runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn over(ControlListener(socket): ControlListener) -> io::Result<Self> {
+        // To listen once more names this process in place of the one that made the socket.
+        socket.listen(BACKLOG)?;
         let listener =
             UnixListener::from_std(std::os::unix::net::UnixListener::from(std::os::fd::OwnedFd::from(socket)))?;
-        Ok(Self { listener, path: path.to_owned(), deadline: CLIENT_DEADLINE })
+        Ok(Self { listener, deadline: CLIENT_DEADLINE })
     }
 
     /// Serves clients until the receiver of the calls is gone.
@@ -122,12 +155,6 @@ impl ControlSocket {
                 drop(place);
             });
         }
-    }
-}
-
-impl Drop for ControlSocket {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.path));
     }
 }
 

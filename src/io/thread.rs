@@ -18,8 +18,18 @@ const TIMER_SLACK: libc::c_ulong = 1_000;
 pub fn prefer_this_thread() -> io::Result<()> {
     // Without it pauses are a little longer.
     let _ = set_timerslack(TIMER_SLACK);
+    set_nice(NICE)
+}
+
+/// Has the calling thread run like any other again: it was started by one that is preferred. Everybody may ask for less.
+pub fn serve_this_thread() {
+    // Who cannot be put back stays ahead: no harm.
+    drop(set_nice(0));
+}
+
+fn set_nice(nice: libc::c_int) -> io::Result<()> {
     #[expect(unsafe_code, reason = "no safe wrapper of this call")]
     // SAFETY: takes numbers only; 0 names the calling thread (setpriority(2), "C library/kernel differences").
-    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
+    let done = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
     Errno::result(done).map(drop).map_err(io::Error::from)
 }

@@ -125,6 +125,16 @@ impl UdpSocket {
         Ok(std::iter::once(first).chain(others).collect())
     }
 
+    /// A socket that another process has bound as [`bind_group`](Self::bind_group) does.
+    ///
+    /// # Errors
+    /// It is bound to no address.
+    pub fn adopt(descriptor: std::os::fd::OwnedFd) -> io::Result<Self> {
+        let socket = Socket::from(descriptor);
+        let bound = socket.local_addr()?.as_socket().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(Self { socket, dual: bound.is_ipv6() })
+    }
+
     fn bind_exactly(listen: SocketAddr) -> io::Result<Self> {
         Self::unbound(listen)?.bound(listen)
     }

@@ -212,9 +212,9 @@ fn nothing_in_clear_in_fourteen_situations() {
     world.net.ip("a", &format!("-6 route del {}/128 via fd01:1::fe", inner6(2)));
     broken_reload(&world);
     silent(&world, &shouters, "7 a reload with a broken file");
-    world.a.daemon().signal(Signal::SIGSTOP);
+    world.a.daemon().signal_all(Signal::SIGSTOP);
     silent(&world, &shouters, "8 a daemon that stands still");
-    world.a.daemon().signal(Signal::SIGCONT);
+    world.a.daemon().signal_all(Signal::SIGCONT);
     world.a.kill();
     silent(&world, &shouters, "9 a daemon that was killed");
     world.a.up();

@@ -53,6 +53,7 @@ mod outages;
 mod overrides;
 mod peers;
 mod policies;
+mod processes;
 mod queues;
 mod ratchet;
 mod records;

@@ -74,16 +74,36 @@ impl Process {
         wait_for(&format!("end of {name} after SIGTERM"), END_WITHIN, || self.ended())
     }
 
-    /// SIGKILL: no time for anything.
+    /// SIGKILL: no time for anything. What it started ends with it.
     pub(crate) fn kill(mut self) {
+        let children = self.children();
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+        let are_gone = || children.iter().all(|pid| !Path::new(&format!("/proc/{pid}")).exists());
+        wait_for("the end of its processes", Duration::from_secs(5), || are_gone().then_some(()));
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, signal: nix::sys::signal::Signal) {
-        let pid = nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap());
-        nix::sys::signal::kill(pid, signal).unwrap();
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
+    /// Sends a signal to it and to the processes that it started.
+    pub(crate) fn signal_all(&self, signal: nix::sys::signal::Signal) {
+        for pid in self.children().into_iter().chain([self.pid()]) {
+            nix::sys::signal::kill(pid, signal).unwrap();
+        }
+    }
+
+    fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
+    }
+
+    /// The processes that it started and that run.
+    pub(crate) fn children(&self) -> Vec<nix::unistd::Pid> {
+        let own = self.pid();
+        let list = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap_or_default();
+        list.split_whitespace().map(|pid| nix::unistd::Pid::from_raw(pid.parse().unwrap())).collect()
     }
 }
 

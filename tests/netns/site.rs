@@ -60,7 +60,7 @@ impl Site {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
         let file = self.file("toml");
         let mut command: Command = plait(&self.dir);
-        command.arg("up").arg(&file);
+        command.arg("up").arg("--require-sandbox").arg(&file);
         let log = self.file("log");
         self.daemon = Some(self.net.inside(self.name, || Process::start(self.name, command, log)));
     }

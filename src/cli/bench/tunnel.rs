@@ -119,12 +119,18 @@ impl Pair {
     fn cpu_seconds(&self) -> Result<f64, Trouble> {
         let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten().unwrap_or(100);
         let mut sum = 0;
-        for daemon in &self.daemons {
-            let text = std::fs::read_to_string(format!("/proc/{}/stat", daemon.id()))?;
+        for process in self.daemons.iter().flat_map(|daemon| family(daemon.id())) {
+            let text = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
             sum += ticks_of(&text).ok_or_else(|| Trouble::Failed("/proc has no processor time".to_owned()))?;
         }
         Ok(sum as f64 / ticks as f64)
     }
+}
+
+/// A daemon's processes: the one that was started, and those that it started (proc(5)).
+fn family(id: u32) -> Vec<u32> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().filter_map(|child| child.parse().ok()).chain([id]).collect()
 }
 
 /// User and system time in the text of `/proc/PID/stat` (proc(5): fields 14 and 15; the name in parentheses may hold

@@ -94,7 +94,7 @@ async fn chain(file: &Path, run_dir: &Path) -> Vec<Step> {
     match status {
         Some(status) => {
             steps.extend(running::steps(status));
-            steps.push(running::sandbox(run_dir, name));
+            steps.push(running::sandbox(run_dir, name, status));
         }
         None => steps.push(not_running(name, asked)),
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::step::{Outcome, Step};
 use crate::control::forecast::{Demand, Means};
 use crate::control::report::{PeerReport, SourceReport, StatusReport};
+use crate::control::sandbox::Sandbox;
 use crate::control::time::per_second;
 use crate::io::confinement::{Confinement, of_daemon};
 
@@ -158,15 +159,17 @@ fn policy(peer: &PeerReport) -> Step {
     }
 }
 
-/// How the daemon is held.
-pub(super) fn sandbox(run_dir: &Path, interface: &str) -> Step {
+/// How the process that reads packets is held: by what the kernel says of it, and by what it says itself.
+pub(super) fn sandbox(run_dir: &Path, interface: &str, status: &StatusReport) -> Step {
     const NAME: &str = "sandbox";
+    let missing = status.sandbox.as_ref().map(Sandbox::missing).unwrap_or_default();
     match of_daemon(run_dir, interface) {
-        Ok(Confinement { no_new_privileges: true, has_more_capabilities: false, .. }) => {
-            Step::new(NAME, Outcome::Ok, "the daemon has no more rights than it needs")
+        Ok(Confinement { no_new_privileges: true, seccomp: true, has_capabilities: false }) if missing.is_empty() => {
+            Step::new(NAME, Outcome::Ok, "the process that reads packets has no right, and no file but its own")
         }
         Ok(Confinement { .. }) => {
-            let text = "the daemon runs with more rights than it needs: docs/plait@.service confines it";
+            let why = if missing.is_empty() { "the kernel shows more rights".to_owned() } else { missing.join("; ") };
+            let text = format!("the process that reads packets is less confined than it could be: {why}");
             Step::new(NAME, Outcome::Warning, text)
         }
         Err(error) => Step::new(NAME, Outcome::Skipped, format!("cannot be seen: {error}")),

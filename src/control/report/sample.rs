@@ -80,6 +80,7 @@ pub(in crate::control) fn report() -> StatusReport {
         sources: vec![source],
         refused: counts(&[]),
         unclaimed: counts(&[("no_route", 0), ("not_ip", 0), ("malformed", 0), ("unknown_index", 0), ("queue", 0)]),
+        sandbox: None,
     }
 }
 

@@ -1,7 +1,6 @@
 //! Compares what was read with what runs, and changes what differs: first everything that can fail, then the rest at once.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::difference::{of_interface, of_peer, refusal};
@@ -11,15 +10,13 @@ use crate::config::{Config, Policy};
 use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadReport};
 use crate::daemon::effects::Effects;
 use crate::daemon::fetch::SourceFiles;
-use crate::daemon::kill_switch;
 use crate::daemon::live::Live;
 use crate::daemon::pump::PumpNews;
 use crate::daemon::report::facts;
 use crate::daemon::setup;
 use crate::daemon::start::{Running, Wires, names, receive_as};
 use crate::engine::arrange::Arranged;
-use crate::io::system::netlink::take_steps;
-use crate::io::system::plan::InterfacePlan;
+use crate::io::keeper_link::Ask;
 use crate::io::udp::UdpSocket;
 use crate::types::id::{PeerId, SourceMask};
 
@@ -48,22 +45,17 @@ pub(super) async fn apply(
         changes,
         warnings: prepared.warnings.clone(),
     };
-    kill_switch::wanted(&prepared.config)?;
+    running.keeper.ask(Ask::Check { text: prepared.text.clone() }).await?;
     if dry_run {
         return Ok(report);
     }
-    let sockets = sockets(running, prepared.config.interface.listen)?;
-    kill_switch::change(&running.config, &prepared.config).await?;
-    if let Err(refused) = set_interface(running, &prepared.plan).await {
-        // The prefixes in use are those that are to be kept in.
-        drop(kill_switch::change(&prepared.config, &running.config).await);
-        return Err(refused);
-    }
+    let sockets = sockets(running, &prepared).await?;
+    running.keeper.ask(Ask::Set { text: prepared.text.clone() }).await?;
     if let Some(sockets) = sockets
         && let Err(refused) = change_sockets(running, sockets).await
     {
-        take_back(running, &prepared.plan).await;
-        drop(kill_switch::change(&prepared.config, &running.config).await);
+        // What cannot be taken back either is set anew by the next reload.
+        drop(running.keeper.ask(Ask::Set { text: running.text.clone() }).await);
         return Err(refused);
     }
     let has_changed_mtu = prepared.config.interface.mtu != running.config.interface.mtu;
@@ -176,48 +168,24 @@ fn file_change(old: &SourceFiles, new: &SourceFiles) -> Option<String> {
 }
 
 /// Sockets for another address; `None` if it stays.
-fn sockets(running: &Running, listen: SocketAddr) -> Result<Option<Vec<Arc<UdpSocket>>>, Refused> {
-    let old = running.config.interface.listen;
-    if listen == old {
+async fn sockets(running: &Running, new: &Prepared) -> Result<Option<Vec<UdpSocket>>, Refused> {
+    if new.config.interface.listen == running.config.interface.listen {
         return Ok(None);
     }
-    let sockets = UdpSocket::bind_group(listen, running.config.interface.queues).map_err(|error| {
-        let hint = if listen.port() == old.port() {
-            "; the address in use has the same port: choose another port, or restart the daemon"
-        } else {
-            ""
-        };
-        Refused { blame: Blame::System, text: format!("listen {listen}: {error}{hint}") }
-    })?;
-    Ok(Some(sockets.into_iter().map(Arc::new).collect()))
-}
-
-/// Addresses and routes; what was done before a failure is taken back.
-async fn set_interface(running: &Running, plan: &InterfacePlan) -> Result<(), Refused> {
-    if *plan == running.plan {
-        return Ok(());
+    let descriptors = running.keeper.ask(Ask::Bind { text: new.text.clone() }).await?;
+    let sockets = descriptors.into_iter().map(UdpSocket::adopt).collect::<std::io::Result<Vec<_>>>();
+    let refused = |text: String| Refused { blame: Blame::System, text };
+    let sockets = sockets.map_err(|error| refused(format!("sockets of the keeper: {error}")))?;
+    if sockets.len() != running.config.interface.queues {
+        return Err(refused(format!("the keeper gave {} sockets", sockets.len())));
     }
-    let wires = &running.wires;
-    let done = take_steps(&wires.name, wires.index, &plan.steps_from(&running.plan)).await;
-    if let Err(error) = done {
-        take_back(running, plan).await;
-        return Err(Refused { blame: Blame::System, text: error.to_string() });
-    }
-    Ok(())
-}
-
-/// From a plan of which any part was carried out, back to the one in use.
-async fn take_back(running: &Running, plan: &InterfacePlan) {
-    let wires = &running.wires;
-    for step in running.plan.steps_from(plan) {
-        // What had not been done cannot be undone.
-        drop(take_steps(&wires.name, wires.index, &[step]).await);
-    }
+    Ok(Some(sockets))
 }
 
 /// The packet threads go on with other sockets; packets from the interface wait in it meanwhile.
-async fn change_sockets(running: &mut Running, sockets: Vec<Arc<UdpSocket>>) -> Result<(), Refused> {
+async fn change_sockets(running: &mut Running, sockets: Vec<UdpSocket>) -> Result<(), Refused> {
     receive_as(running.offloads.set(), &sockets);
+    let sockets = sockets.into_iter().map(Arc::new).collect();
     if let Some(pumps) = running.pumps.take() {
         pumps.stop();
     }

@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::control::reload::Blame;
 use crate::daemon::fetch::{ReadySource, ready_sources};
 use crate::daemon::load::Loaded;
-use crate::daemon::start::{RunFailure, plan};
+use crate::daemon::start::{RunFailure, plan_of};
 use crate::daemon::{certificates, load, setup};
 use crate::engine::setup::PeerSetup;
 use crate::io::kme_client::registry::KmeClients;
@@ -47,7 +47,7 @@ pub(super) fn from_file(file: &Path, clients: KmeClients, now: UnixTime) -> Resu
 pub(super) fn from_loaded(loaded: Loaded, mut clients: KmeClients, now: UnixTime) -> Result<Prepared, Refused> {
     let mut warnings = loaded.warnings.clone();
     warnings.extend(certificates::check(&loaded, now).map_err(RunFailure::from)?);
-    let plan = plan(&loaded)?;
+    let plan = plan_of(&loaded.config)?;
     let sources = ready_sources(setup::sources(&loaded), &mut clients);
     let sources = sources.map_err(|error| Refused { blame: Blame::Configuration, text: error.to_string() })?;
     let fingerprint = loaded.me.fp().to_string();

@@ -1,6 +1,7 @@
 //! Why a reload changed nothing, with whose fault it is.
 
 use crate::control::reload::Blame;
+use crate::daemon::ask::NotDone;
 use crate::daemon::start::{FailureKind, RunFailure};
 
 /// Why a reload changed nothing.
@@ -18,5 +19,11 @@ impl From<RunFailure> for Refused {
             FailureKind::Other => Blame::System,
         };
         Self { blame, text: failure.text }
+    }
+}
+
+impl From<NotDone> for Refused {
+    fn from(NotDone { blame, text }: NotDone) -> Self {
+        Self { blame, text }
     }
 }

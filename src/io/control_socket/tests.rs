@@ -22,7 +22,9 @@ impl Echo {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let path = socket_path(place.path(), "hq");
         runtime.block_on(async {
-            let mut socket = ControlSocket::listen(&path).unwrap();
+            let (listener, name) = ControlListener::bind(&path).unwrap();
+            name.leave();
+            let mut socket = ControlSocket::over(listener).unwrap();
             socket.deadline = SHORT;
             let (calls, mut coming) = mpsc::channel::<Call>(1);
             tokio::spawn(socket.serve(calls));
@@ -113,9 +115,12 @@ fn a_stale_socket_is_taken_over_and_the_name_goes_with_the_owner() {
     drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let _inside = runtime.enter();
-    let socket = ControlSocket::listen(&path).unwrap();
+    let (listener, name) = ControlListener::bind(&path).unwrap();
+    let socket = ControlSocket::over(listener).unwrap();
     assert!(path.exists());
     drop(socket);
+    assert!(path.exists(), "another process may listen on");
+    drop(name);
     assert!(!path.exists());
 }
 

@@ -1,0 +1,98 @@
+//! The daemon is two processes: one keeps its rights and sees no packet, the other reads packets and has no right.
+
+use crate::process::wait_for;
+use crate::topology::runnable;
+use crate::world::World;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What /proc says of a process, and of each of its threads.
+fn statuses(pid: Pid) -> Vec<BTreeMap<String, String>> {
+    let read = |folder: std::fs::DirEntry| {
+        let text = std::fs::read_to_string(folder.path().join("status")).unwrap();
+        let lines = text.lines().filter_map(|line| line.split_once(':'));
+        lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|entry| read(entry.unwrap())).collect()
+}
+
+/// What its descriptors are open on.
+fn descriptors(pid: Pid) -> Vec<PathBuf> {
+    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()).collect()
+}
+
+#[test]
+fn who_reads_packets_has_no_right_and_no_file_but_its_own() {
+    if !runnable("who_reads_packets_has_no_right_and_no_file_but_its_own") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    let packets = world.a.daemon().children()[0];
+    let threads = statuses(packets);
+    assert!(threads.len() >= 4, "{} threads", threads.len());
+    for thread in &threads {
+        for set in ["CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"] {
+            assert_eq!(thread[set], "0000000000000000", "{set} of {}", thread["Name"]);
+        }
+        assert_eq!((thread["Seccomp"].as_str(), thread["NoNewPrivs"].as_str()), ("2", "1"), "{}", thread["Name"]);
+    }
+    let own = std::fs::canonicalize(world.a.file("log")).unwrap().parent().unwrap().to_owned();
+    for open in descriptors(packets) {
+        let text = open.to_string_lossy().into_owned();
+        let is_no_file = ["socket:", "pipe:", "anon_inode:"].iter().any(|kind| text.starts_with(kind));
+        let is_device = ["/dev/net/tun", "/dev/null"].contains(&text.as_str());
+        let is_key = text.ends_with(".key") || text.ends_with(".pem") || text.ends_with(".toml");
+        assert!(is_no_file || is_device || (open.starts_with(&own) && !is_key), "open: {text}");
+    }
+    let status = world.a.status().json;
+    for measure in ["capabilities", "no_new_privileges", "system_calls", "files", "memory"] {
+        assert_eq!(status["sandbox"][measure]["on"], true, "{status:#}");
+    }
+}
+
+#[test]
+fn who_keeps_its_rights_sees_no_packet() {
+    if !runnable("who_keeps_its_rights_sees_no_packet") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    let packets = world.a.daemon().children()[0];
+    let keeper = statuses(packets)[0]["PPid"].parse().map(Pid::from_raw).unwrap();
+    assert_eq!(statuses(keeper).len(), 1, "one thread");
+    let open = descriptors(keeper);
+    assert!(!open.iter().any(|file| file.ends_with("tun")), "{open:?}");
+    let bound = |pid: Pid| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/udp6")).unwrap();
+        let inodes = text.lines().skip(1).filter_map(|line| line.split_whitespace().nth(9)).collect::<Vec<_>>();
+        let open = descriptors(pid);
+        inodes.iter().filter(|inode| open.contains(&PathBuf::from(format!("socket:[{inode}]")))).count()
+    };
+    assert_eq!((bound(keeper), bound(packets)), (0, 1), "the socket of the datagrams");
+}
+
+#[test]
+fn one_process_does_not_go_on_without_the_other() {
+    if !runnable("one_process_does_not_go_on_without_the_other") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    let packets = world.a.daemon().children()[0];
+    kill(packets, Signal::SIGKILL).unwrap();
+    let ended = wait_for("the end of the keeper", Duration::from_secs(5), || world.a.daemon().ended());
+    assert_eq!(ended.code(), Some(8), "{}", world.a.log());
+    assert!(world.a.log().contains("the packet process was ended by SIGKILL"), "{}", world.a.log());
+    world.a.kill();
+    // A keeper that is killed takes the other with it: `kill` waits for that.
+    world.a.up();
+    world.both(&["HYBRID"], Duration::from_secs(40));
+    world.a.kill();
+    world.a.up();
+    world.both(&["HYBRID"], Duration::from_secs(40));
+}
