@@ -23,6 +23,7 @@ pub mod path_probe;
 pub mod pki;
 pub mod refusal;
 pub mod replace;
+pub mod secret_memory;
 pub mod self_test;
 pub mod source;
 pub mod state;
