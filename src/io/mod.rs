@@ -26,6 +26,7 @@ pub mod pki;
 pub mod refusal;
 pub mod replace;
 pub mod sandbox;
+pub mod secret_memory;
 pub mod self_test;
 pub mod source;
 pub mod state;

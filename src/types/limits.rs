@@ -236,3 +236,11 @@ pub const ALARM_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Events in memory: at some 300 bytes each little more than 1 MiB; the files hold twice as many.
 pub const EVENTS_KEPT_MAX: usize = 4096;
+
+/// Longest secret that has a slot in secret pages, in bytes: a page; a decapsulation key of ML-KEM-1024 has 3 168.
+pub const SECRET_SLOT_BYTES_MAX: usize = 4096;
+/// Pages for secrets, in bytes, taken from the system only as they are used. 10 000 peers hold about 1 KiB each (PSK, ratchet
+/// roots, chain keys and traffic secrets of three epochs); the rest is for 4 000 handshakes with a decapsulation key each.
+pub const SECRET_MEMORY_BYTES_MAX: usize = 32 << 20;
+/// The fewest that are worth their name, in bytes: one peer and a few handshakes.
+pub const SECRET_MEMORY_BYTES_MIN: usize = 64 << 10;

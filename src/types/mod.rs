@@ -10,5 +10,6 @@ pub mod policy;
 pub mod prefix;
 pub mod random;
 pub mod secret;
+pub mod secret_slab;
 pub mod terms;
 pub mod time;

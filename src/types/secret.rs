@@ -1,22 +1,24 @@
 //! Secret bytes: moved, wiped when dropped, never printed.
 
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-/// `N` secret bytes on the heap, so that a move copies a pointer and not the bytes.
+use super::secret_slab::Held;
+
+/// `N` secret bytes in secret pages or on the heap, so that a move copies a pointer and not the bytes.
 ///
 /// Neither `Clone`, `Debug`, `PartialEq` nor `Serialize`: a copy, a print or an early-exit comparison of a secret must not compile.
-pub struct Secret<const N: usize>(Box<[u8; N]>);
+pub struct Secret<const N: usize>(Held);
 
 impl<const N: usize> Secret<N> {
     /// All zero: the value the protocol gives to an absent PSK or ratchet secret (PROTOCOL 2.2, 2.5).
     pub fn zero() -> Self {
-        Self(Box::new([0; N]))
+        Self(Held::zeroed(N))
     }
 
     /// Takes the bytes over and wipes the caller's copy.
     pub fn take(bytes: &mut [u8; N]) -> Self {
-        let secret = Self(Box::new(*bytes));
+        let secret = Self::filled(|out| out.copy_from_slice(bytes));
         bytes.zeroize();
         secret
     }
@@ -24,7 +26,8 @@ impl<const N: usize> Secret<N> {
     /// Lets `write` fill the bytes in place, so that no copy is left on the stack.
     pub fn filled(write: impl FnOnce(&mut [u8; N])) -> Self {
         let mut secret = Self::zero();
-        write(&mut secret.0);
+        let Ok(bytes) = secret.0.bytes_mut().try_into() else { unreachable!("made with N bytes") };
+        write(bytes);
         secret
     }
 
@@ -35,53 +38,48 @@ impl<const N: usize> Secret<N> {
 
     /// The bytes. Every use is a place to review.
     pub fn expose(&self) -> &[u8; N] {
-        &self.0
+        let Ok(bytes) = self.0.bytes().try_into() else { unreachable!("made with N bytes") };
+        bytes
     }
 
     /// Equality in constant time.
     pub fn ct_eq(&self, other: &Self) -> bool {
-        self.0.as_slice().ct_eq(other.0.as_slice()).into()
+        self.0.bytes().ct_eq(other.0.bytes()).into()
     }
 
     /// Whether every byte is zero, in constant time.
     pub fn is_zero(&self) -> bool {
-        self.ct_eq(&Self::zero())
+        self.expose().ct_eq(&[0; N]).into()
     }
 
     /// A second owner of the same bytes, where the protocol itself keeps a secret in two places.
     pub fn duplicate(&self) -> Self {
-        Self::filled(|out| out.copy_from_slice(self.0.as_slice()))
-    }
-}
-
-impl<const N: usize> Drop for Secret<N> {
-    fn drop(&mut self) {
-        self.0.zeroize();
+        Self::filled(|out| out.copy_from_slice(self.0.bytes()))
     }
 }
 
 /// Secret bytes of a length known only at run time; wiped when dropped.
-pub struct SecretBytes(Zeroizing<Vec<u8>>);
+pub struct SecretBytes(Held);
 
 impl SecretBytes {
     /// Takes the bytes over. The vector must not have been grown since the secret was written, else copies are left behind.
     pub fn new(bytes: Vec<u8>) -> Self {
-        Self(Zeroizing::new(bytes))
+        Self(Held::taking(bytes))
     }
 
     /// The bytes. Every use is a place to review.
     pub fn expose(&self) -> &[u8] {
-        &self.0
+        self.0.bytes()
     }
 
     /// Number of bytes.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.0.bytes().len()
     }
 
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.bytes().is_empty()
     }
 }
 
