@@ -8,6 +8,7 @@ use nix::sys::signal::Signal;
 use super::args::Places;
 use super::exit::{Exit, Failure, Outcome};
 use super::output;
+use crate::control::sandbox::Measure;
 use crate::daemon::ask::Keeper;
 use crate::daemon::keeper::{self, End};
 use crate::daemon::kill_switch;
@@ -17,9 +18,11 @@ use crate::daemon::start::{FailureKind, Prepared, RunFailure, plan_of, prepare};
 use crate::io::fork::{Side, fork};
 use crate::io::keeper_link::Link;
 use crate::io::sandbox;
+use crate::io::secret_memory::{self, SecretPages};
 use crate::io::system::kill_switch::KillSwitch;
 use crate::io::system::plan::describe;
 use crate::io::thread::{prefer_this_thread, serve_this_thread};
+use crate::types::secret_slab::{MemoryKind, memory_facts};
 
 /// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
 const RUNTIME_THREADS: usize = 2;
@@ -30,6 +33,7 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     if dry_run {
         return show_plan(&file);
     }
+    let pages = secret_memory::install();
     // One thread, so that the process can be divided afterwards.
     let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let setup = setup.map_err(|error| Failure::io("runtime", &error))?;
@@ -40,13 +44,17 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     match fork().map_err(|error| Failure::io("a process for the packets", &error))? {
         Side::Parent(child) => {
             drop(asker);
+            // Before what was loaded is dropped: wiping it here would wipe it there.
+            if let Some(pages) = pages {
+                pages.leave();
+            }
             let end = keeper::keep(child, link, prepared.kept()).map_err(failure)?;
             ended(&end)
         }
         Side::Child => {
             drop(link);
             keeper::let_signals_through().map_err(failure)?;
-            packets(prepared, Keeper::over(asker), demands)
+            packets(prepared, Keeper::over(asker), demands, secrets(pages.as_ref()))
         }
     }
 }
@@ -59,11 +67,11 @@ pub(super) struct Demands {
 }
 
 /// The process that reads packets: it gives up what it does not need before the first comes.
-fn packets(prepared: Prepared, keeper: Keeper, demands: Demands) -> Outcome {
+fn packets(prepared: Prepared, keeper: Keeper, demands: Demands, secrets: Measure) -> Outcome {
     // Threads start as urgent as who starts them, and later nobody here has the right: this one starts the packet threads, now
     // and after a reload. Without the right at all they are later, and say so.
     drop(prefer_this_thread());
-    let sandbox = sandbox::enter(&prepared.profile());
+    let sandbox = sandbox::enter(&prepared.profile(), secrets);
     let missing = sandbox.missing();
     if demands.sandbox && !missing.is_empty() {
         let text = format!("--require-sandbox: not all of it is in force: {}", missing.join("; "));
@@ -80,6 +88,19 @@ fn packets(prepared: Prepared, keeper: Keeper, demands: Demands) -> Outcome {
         run(running, control).await.map_err(failure)
     })?;
     Ok(Exit::Ok)
+}
+
+/// In which memory secrets lie. They are this process's own from here on.
+fn secrets(pages: Option<&SecretPages>) -> Measure {
+    let off = |text: String| Measure { on: false, text };
+    if let Some(Err(error)) = pages.map(SecretPages::own_after_fork) {
+        return off(format!("pages of our own: {error}"));
+    }
+    match memory_facts().kind {
+        MemoryKind::Secretmem => Measure { on: true, text: String::new() },
+        MemoryKind::Locked => off("no memfd_secret in this kernel (secretmem.enable=1): locked memory".to_owned()),
+        MemoryKind::Heap => off("neither memfd_secret nor locked memory (LimitMEMLOCK): the heap".to_owned()),
+    }
 }
 
 /// The exit code of the whole. The packet process has said itself why it ended, unless the kernel ended it.

@@ -15,10 +15,13 @@ pub struct Sandbox {
     pub files: Measure,
     /// No core file, and no other process of this user looks in (`PR_SET_DUMPABLE`, `RLIMIT_CORE`).
     pub memory: Measure,
+    /// Secrets lie in pages that not even root reads from outside (memfd_secret(2)).
+    #[serde(default)]
+    pub secrets: Measure,
 }
 
 /// One measure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Measure {
     /// Whether it is in force.
     pub on: bool,
@@ -36,6 +39,7 @@ impl Sandbox {
             ("seccomp", &self.system_calls),
             ("landlock", &self.files),
             ("memory", &self.memory),
+            ("secret memory", &self.secrets),
         ];
         let off = measures.into_iter().filter(|(_, measure)| !measure.on);
         off.map(|(name, measure)| format!("{name}: {}", measure.text)).collect()
@@ -50,6 +54,7 @@ impl Sandbox {
             word(&self.capabilities, "caps none", "CAPS LEFT"),
             word(&self.no_new_privileges, "no new privileges", "NEW PRIVILEGES"),
             word(&self.memory, "no core", "CORE ALLOWED"),
+            word(&self.secrets, "secret memory on", "NO SECRET MEMORY"),
         ]
         .join(", ")
     }
@@ -68,8 +73,9 @@ mod tests {
             system_calls: on(""),
             files: on("7"),
             memory: on(""),
+            secrets: on(""),
         };
-        assert_eq!(all.text(), "landlock 7, seccomp on, caps none, no new privileges, no core");
+        assert_eq!(all.text(), "landlock 7, seccomp on, caps none, no new privileges, no core, secret memory on");
         assert!(all.missing().is_empty());
         let less = Sandbox { files: Measure { on: false, text: "this kernel has none".to_owned() }, ..all };
         assert_eq!(less.missing(), ["landlock: this kernel has none"]);

@@ -37,6 +37,13 @@ impl SecretPages {
         self.own(memory_facts().cut_bytes)
     }
 
+    /// In the process that is not to have the secrets, after a fork: it drops what it still holds without wiping it, and cannot
+    /// read the pages any more.
+    pub fn leave(self) {
+        secret_slab::leave();
+        unmap(self.start, self.bytes);
+    }
+
     /// The most the system allows, secret pages before locked ones.
     fn largest() -> Option<Self> {
         [MemoryKind::Secretmem, MemoryKind::Locked].into_iter().find_map(|kind| {
@@ -148,7 +155,7 @@ fn lock(start: *mut libc::c_void, bytes: usize) -> Result<(), Errno> {
 
 fn unmap(start: *mut libc::c_void, bytes: usize) {
     #[expect(unsafe_code, reason = "no safe wrapper of this call")]
-    // SAFETY: a mapping made here that nothing refers to.
+    // SAFETY: a mapping made here that nothing refers to, or whose slots nobody looks at any more (`secret_slab::leave`).
     unsafe {
         libc::munmap(start, bytes);
     }

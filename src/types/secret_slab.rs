@@ -67,6 +67,12 @@ pub fn memory_facts() -> MemoryFacts {
     slab().facts()
 }
 
+/// After a fork, in the process that is not to have the secrets: those that it still holds are dropped without a look at their
+/// slots, which are the other's, and no slot is given out any more.
+pub fn leave() {
+    slab().is_left = true;
+}
+
 /// A panic elsewhere leaves the slab whole: no step of it can be seen half done.
 fn slab() -> MutexGuard<'static, Slab> {
     SLAB.lock().unwrap_or_else(PoisonError::into_inner)
@@ -116,6 +122,9 @@ impl Drop for Held {
     fn drop(&mut self) {
         // The heap wipes itself.
         if let Self::Slot(slot, len) = self {
+            if slab().is_left {
+                return;
+            }
             if let Some(secret) = slot.get_mut(..*len) {
                 secret.zeroize();
             }
@@ -133,6 +142,8 @@ struct Slab {
     free: [Vec<&'static mut [u8]>; CLASSES.len()],
     slots_used: usize,
     overflow: u64,
+    /// The pages are another process's.
+    is_left: bool,
 }
 
 impl Slab {
@@ -144,6 +155,7 @@ impl Slab {
             free: [const { Vec::new() }; CLASSES.len()],
             slots_used: 0,
             overflow: 0,
+            is_left: false,
         }
     }
 
@@ -167,7 +179,7 @@ impl Slab {
 
     /// A wiped slot of at least `len` bytes; `None` without pages, when they are used up, and for what is longer than any slot.
     fn take(&mut self, len: usize) -> Option<&'static mut [u8]> {
-        if self.bytes == 0 || len == 0 {
+        if self.bytes == 0 || len == 0 || self.is_left {
             return None;
         }
         let slot = self.slot(len);

@@ -50,7 +50,7 @@ fn who_reads_packets_has_no_right_and_no_file_but_its_own() {
         assert!(is_no_file || is_device || (open.starts_with(&own) && !is_key), "open: {text}");
     }
     let status = world.a.status().json;
-    for measure in ["capabilities", "no_new_privileges", "system_calls", "files", "memory"] {
+    for measure in ["capabilities", "no_new_privileges", "system_calls", "files", "memory", "secrets"] {
         assert_eq!(status["sandbox"][measure]["on"], true, "{status:#}");
     }
 }

@@ -20,14 +20,14 @@ pub struct Profile {
     pub read: Vec<PathBuf>,
 }
 
-/// Gives everything up but what the profile names. The order matters: what comes later needs what goes last.
-pub fn enter(profile: &Profile) -> Sandbox {
+/// Gives everything up but what the profile names; where secrets lie was decided before. The order matters: what comes later needs what goes last.
+pub fn enter(profile: &Profile, secrets: Measure) -> Sandbox {
     let memory = measure(hardening::no_dumps());
     let files = measure(files::confine(&profile.read, &profile.write));
     let capabilities = measure(capabilities::drop_all());
     let no_new_privileges = measure(hardening::no_new_privileges());
     let system_calls = measure(system_calls::confine());
-    Sandbox { capabilities, no_new_privileges, system_calls, files, memory }
+    Sandbox { capabilities, no_new_privileges, system_calls, files, memory, secrets }
 }
 
 fn measure(done: Result<String, String>) -> Measure {

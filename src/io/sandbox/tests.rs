@@ -36,7 +36,8 @@ fn does_what_it_is_told() {
         return;
     };
     let place = PathBuf::from(std::env::var_os(IN).unwrap());
-    let sandbox = enter(&Profile { write: vec![place.clone()], read: Vec::new() });
+    let sandbox =
+        enter(&Profile { write: vec![place.clone()], read: Vec::new() }, Measure { on: true, text: String::new() });
     assert_eq!(sandbox.missing(), Vec::<String>::new());
     let done = act(&what, &place);
     std::process::exit(if done.is_ok() { 0 } else { REFUSED });
