@@ -36,7 +36,7 @@ pub(super) enum Stage {
     R1(Box<AwaitR1>),
     Keys {
         state: Box<AwaitKeys>,
-        gather: Option<Gather>,
+        gather: Option<Box<Gather>>,
         deadline: Instant,
     },
     R2(Box<AwaitR2>),
@@ -145,7 +145,7 @@ impl Exchanges {
     /// The gather of an attempt in progress, for a delivery.
     pub(super) fn attempt_gather(&mut self) -> Option<&mut Gather> {
         match self.attempt.as_mut().map(|attempt| &mut attempt.stage) {
-            Some(Stage::Keys { gather, .. }) => gather.as_mut(),
+            Some(Stage::Keys { gather, .. }) => gather.as_deref_mut(),
             Some(Stage::Cookie(_) | Stage::R1(_) | Stage::R2(_) | Stage::Storing { .. } | Stage::Spent) | None => None,
         }
     }

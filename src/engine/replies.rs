@@ -101,8 +101,9 @@ impl Peer {
             *deadline = now.at + GATHER_DEADLINE;
         }
         let probes = &self.keys.rules.probes;
-        let gather = gather
-            .get_or_insert_with(|| Gather::new_keys(self.id, state.asked(), |source| excused(probes, now.at, source)));
+        let gather = gather.get_or_insert_with(|| {
+            Box::new(Gather::new_keys(self.id, state.asked(), |source| excused(probes, now.at, source)))
+        });
         gather.ask(now.at, &mut self.keys.rules, desk);
         if gather.is_whole() || *deadline <= now.at {
             self.send_i2(now, desk);
