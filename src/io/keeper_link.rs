@@ -4,6 +4,7 @@
 //! does concerns this interface and no other.
 
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -12,8 +13,10 @@ use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, s
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::clock::Clock;
 use crate::control::reload::Blame;
 use crate::types::limits::CONFIG_BYTES_MAX;
+use crate::types::time::Instant;
 
 /// Bytes of a message: a configuration as JSON text, in which quotes and ends of lines take two each.
 const MESSAGE_BYTES_MAX: usize = 2 * CONFIG_BYTES_MAX + 1024;
@@ -21,6 +24,9 @@ const MESSAGE_BYTES_MAX: usize = 2 * CONFIG_BYTES_MAX + 1024;
 const DESCRIPTORS_MAX: usize = 8;
 /// For an answer: the kernel takes some 100 000 routes in that time.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// For a question to come whole, once it has begun, and for an answer to be taken: both ends are on this machine, and the
+/// keeper has signals to pass on meanwhile, whatever the other has become.
+const QUESTION_DEADLINE: Duration = Duration::from_secs(2);
 
 /// What the packet process wants done.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,47 +87,85 @@ impl Link {
     /// # Errors
     /// The keeper has gone, or does not answer in time.
     pub fn ask(&self, ask: &Ask) -> io::Result<(Reply, Vec<OwnedFd>)> {
-        self.0.set_read_timeout(Some(ANSWER_DEADLINE))?;
-        self.send(ask, &[])?;
-        self.receive()?.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
+        self.ask_within(ask, ANSWER_DEADLINE)
+    }
+
+    fn ask_within(&self, ask: &Ask, deadline: Duration) -> io::Result<(Reply, Vec<OwnedFd>)> {
+        let asked = self.send(ask, &[], deadline).and_then(|()| self.receive(deadline));
+        let answer = asked.and_then(|answer| answer.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof)));
+        if answer.is_err() {
+            // An answer that comes later would be taken for that of the next question: there is none.
+            drop(self.0.shutdown(Shutdown::Both));
+        }
+        answer
     }
 
     /// The next question; `None` when the asker has gone.
     ///
     /// # Errors
-    /// What came is no question.
+    /// What came is no question, or stopped in the middle of one.
     pub fn asked(&self) -> io::Result<Option<Ask>> {
-        Ok(self.receive()?.map(|(ask, _)| ask))
+        Ok(self.receive(QUESTION_DEADLINE)?.map(|(ask, _)| ask))
     }
 
     /// Answers it.
     ///
     /// # Errors
-    /// The asker has gone.
+    /// The asker has gone, or does not take it.
     pub fn reply(&self, reply: &Reply, beside: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.send(reply, beside)
+        self.send(reply, beside, QUESTION_DEADLINE)
     }
 
     /// Length, 4 bytes, with the descriptors; then the text.
-    fn send(&self, message: &impl Serialize, beside: &[BorrowedFd<'_>]) -> io::Result<()> {
+    fn send(&self, message: &impl Serialize, beside: &[BorrowedFd<'_>], deadline: Duration) -> io::Result<()> {
+        let until = Until::after(deadline);
         let text = serde_json::to_vec(message).map_err(io::Error::other)?;
         let length = u32::try_from(text.len()).map_err(io::Error::other)?.to_be_bytes();
         let raw: Vec<_> = beside.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
         let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
         let parts = [IoSlice::new(&length)];
+        self.0.set_write_timeout(Some(until.left()?))?;
         let sent = sendmsg::<()>(self.0.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None)?;
-        (&self.0).write_all(length.get(sent..).unwrap_or_default())?;
-        (&self.0).write_all(&text)
+        self.write_until(length.get(sent..).unwrap_or_default(), until)?;
+        self.write_until(&text, until)
     }
 
-    fn receive<T: DeserializeOwned>(&self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+    fn write_until(&self, mut bytes: &[u8], until: Until) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.0.set_write_timeout(Some(until.left()?))?;
+            match (&self.0).write(bytes) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn read_until(&self, mut into: &mut [u8], until: Until) -> io::Result<()> {
+        while !into.is_empty() {
+            self.0.set_read_timeout(Some(until.left()?))?;
+            match (&self.0).read(into) {
+                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
+                Ok(got) => into = into.get_mut(got..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn receive<T: DeserializeOwned>(&self, deadline: Duration) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let until = Until::after(deadline);
         let mut length = [0; 4];
+        self.0.set_read_timeout(Some(until.left()?))?;
         let (got, beside) = self.receive_beside(&mut length)?;
         if got == 0 {
             return Ok(None);
         }
-        (&self.0).read_exact(length.get_mut(got..).unwrap_or_default())?;
+        self.read_until(length.get_mut(got..).unwrap_or_default(), until)?;
         let bytes = u32::from_be_bytes(length) as usize;
         if bytes > MESSAGE_BYTES_MAX {
             return Err(io::Error::other(format!(
@@ -129,7 +173,7 @@ impl Link {
             )));
         }
         let mut text = vec![0; bytes];
-        (&self.0).read_exact(&mut text)?;
+        self.read_until(&mut text, until)?;
         Ok(Some((serde_json::from_slice(&text).map_err(io::Error::other)?, beside)))
     }
 
@@ -146,6 +190,26 @@ impl Link {
             }
         }
         Ok((message.bytes, beside))
+    }
+}
+
+/// When a whole message must have passed, however small its pieces.
+#[derive(Clone, Copy)]
+struct Until {
+    clock: Clock,
+    end: Instant,
+}
+
+impl Until {
+    fn after(span: Duration) -> Self {
+        let clock = Clock::start();
+        Self { clock, end: clock.now() + span }
+    }
+
+    /// Never zero, which would mean for ever.
+    fn left(self) -> io::Result<Duration> {
+        let left = self.end.since(self.clock.now());
+        if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
     }
 }
 
@@ -173,6 +237,40 @@ mod tests {
         assert_eq!((reply, beside.len()), (Reply::Done, 2));
         drop(asker);
         assert_eq!(kept.join().unwrap(), Ask::Mtu { bytes: 1420 });
+    }
+
+    #[test]
+    fn who_stops_in_the_middle_of_a_question_does_not_hold_the_keeper_up() {
+        for begun in [&b"\0"[..], b"\0\0\0\x09{"] {
+            let (raw, keeper) = UnixStream::pair().unwrap();
+            (&raw).write_all(begun).unwrap();
+            let (told, ended) = std::sync::mpsc::channel();
+            std::thread::spawn(move || told.send(Link(keeper).asked().is_err()));
+            assert_eq!(ended.recv_timeout(10 * QUESTION_DEADLINE), Ok(true), "{begun:?}");
+            drop(raw);
+        }
+    }
+
+    #[test]
+    fn who_takes_no_answer_does_not_hold_the_keeper_up() {
+        let (raw, keeper) = UnixStream::pair().unwrap();
+        let long = Reply::Refused { blame: Blame::System, text: "x".repeat(MESSAGE_BYTES_MAX) };
+        let (told, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(Link(keeper).reply(&long, &[]).is_err()));
+        assert_eq!(ended.recv_timeout(10 * QUESTION_DEADLINE), Ok(true));
+        drop(raw);
+    }
+
+    #[test]
+    fn an_answer_that_comes_too_late_is_not_that_of_the_next_question() {
+        let (raw, asker) = UnixStream::pair().unwrap();
+        let asker = Link(asker);
+        let soon = Duration::from_millis(10);
+        assert!(asker.ask_within(&Ask::Mtu { bytes: 1420 }, soon).is_err(), "nobody answers");
+        let late = b"\0\0\0\x10{\"reply\":\"done\"}";
+        // The other end may have been closed by then.
+        drop((&raw).write_all(late));
+        assert!(asker.ask_within(&Ask::Check { text: String::new() }, soon).is_err());
     }
 
     #[test]

@@ -51,7 +51,6 @@ const ALLOWED: &[libc::c_long] = &[
     libc::SYS_memfd_secret,
     libc::SYS_getrandom,
     // Threads of our own, their signals and their end.
-    libc::SYS_clone3,
     libc::SYS_set_robust_list,
     libc::SYS_get_robust_list,
     libc::SYS_rseq,
@@ -144,14 +143,20 @@ const OLDER: &[libc::c_long] = &[
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[libc::c_long] = &[];
 
+/// Calls that libraries try and can do without, so that to try is no reason to end. The flags of `clone3` lie in memory, where
+/// no filter looks: threads are then made by `clone`. `memfd_create` would carry a log line that is too long for a datagram.
+const ABSENT: [libc::c_long; 2] = [libc::SYS_clone3, libc::SYS_memfd_create];
+
 /// Requests to a descriptor: of the TUN interface (what it takes off us), of sockets and of terminals (what they are).
-const IOCTLS: [u64; 7] = [
+const IOCTLS: [u64; 8] = [
     libc::TUNGETIFF,
     libc::TUNSETOFFLOAD,
     libc::TUNSETVNETHDRSZ,
     libc::FIONBIO,
     libc::FIONREAD,
     libc::TCGETS,
+    // What glibc asks in its place from 2.42 on.
+    libc::TCGETS2,
     libc::TIOCGWINSZ,
 ];
 
@@ -174,21 +179,25 @@ const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6
 /// # Errors
 /// In words: this kernel has no seccomp, or refuses.
 pub(super) fn confine() -> Result<String, String> {
-    for program in [no_clone3()?, allow_list()?] {
-        apply_filter(&program).map_err(|error| error.to_string())?;
-    }
+    absent(&ABSENT)?;
+    apply_filter(&allow_list()?).map_err(|error| error.to_string())?;
     Ok(String::new())
 }
 
-/// Its flags lie in memory, where no filter looks: libraries are told that there is none, and take `clone`.
-fn no_clone3() -> Result<BpfProgram, String> {
-    let rules = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
-    program(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
+/// Answers these calls as a kernel does that has none of them.
+///
+/// # Errors
+/// In words: this kernel has no seccomp, or refuses.
+pub(super) fn absent(calls: &[libc::c_long]) -> Result<(), String> {
+    let rules = calls.iter().map(|call| (*call, Vec::new())).collect();
+    let absent = program(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))?;
+    apply_filter(&absent).map_err(|error| error.to_string())
 }
 
 fn allow_list() -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> = BTreeMap::new();
-    rules.extend(ALLOWED.iter().chain(OLDER).map(|call| (*call, Vec::new())));
+    // Of two filters the stricter answer stands: what is absent must not end the process here.
+    rules.extend(ALLOWED.iter().chain(OLDER).chain(&ABSENT).map(|call| (*call, Vec::new())));
     let thread = libc::CLONE_THREAD as u64;
     rules.insert(libc::SYS_clone, vec![argument(0, Length::Qword, Is::MaskedEq(thread), thread)?]);
     rules.insert(libc::SYS_ioctl, one_of(1, IOCTLS)?);
