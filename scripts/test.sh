@@ -24,6 +24,8 @@ run cargo build --locked
 run cargo test --locked --features "$features"
 # The benchmarks must build; their figures are no test (docs/ARCHITECTURE.md says how to run them).
 run cargo test --locked --features "$features" --benches --no-run
+# Secrets decide no branch and no index of our own code; the planted leaks must be seen.
+run ./scripts/constant_time.sh
 run python3 -B -m unittest discover --start-directory scripts/perf
 
 sum() { grep -E '^test result:' "$log" | grep -oE "[0-9]+ $1" | awk '{ n += $1 } END { print n + 0 }'; }
