@@ -10,6 +10,7 @@ need ping iputils-ping
 need python3 python3  # scripts/perf draws the plot of docs/PERFORMANCE.md
 need iperf3 iperf3    # `plait bench` and its test
 need nft nftables      # killswitch = true, and its tests
+need strace strace     # tests/durability ends writes at each of their system calls
 need valgrind valgrind # scripts/constant_time.sh
 [ -e /usr/include/stdlib.h ] || packages+=(libc6-dev)
 

@@ -37,7 +37,9 @@ pub(super) fn confine(read: &[PathBuf], write: &[PathBuf]) -> Result<String, Str
     // To write a file is to make it, to cut it, to give it another name, and to remove it.
     let writing =
         reading | (AccessFs::from_write(NEWEST) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSym));
-    let readable = read.iter().map(PathBuf::as_path).chain(RESOLVER.iter().map(Path::new)).map(|path| (path, reading));
+    let resolver = resolver_folder();
+    let readable = read.iter().chain(&resolver).map(PathBuf::as_path);
+    let readable = readable.chain(RESOLVER.iter().map(Path::new)).map(|path| (path, reading));
     let writable = write.iter().map(|path| (path.as_path(), writing));
     for (path, access) in readable.chain(writable) {
         // What is not there cannot be allowed, and need not be.
@@ -51,4 +53,10 @@ pub(super) fn confine(read: &[PathBuf], write: &[PathBuf]) -> Result<String, Str
         (_, LandlockStatus::Available { effective_abi, .. }) => Ok(format!("{}", effective_abi as i32)),
         (RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced, _) => Ok("on".to_owned()),
     }
+}
+
+/// Where the resolver's file really lies, if that is not /etc: who manages it puts another in its place there.
+fn resolver_folder() -> Option<PathBuf> {
+    let real = std::fs::canonicalize("/etc/resolv.conf").ok()?;
+    real.parent().filter(|folder| *folder != Path::new("/etc")).map(Path::to_owned)
 }

@@ -68,6 +68,7 @@ fn act(what: &str, place: &std::path::Path) -> std::io::Result<()> {
         }
         "threads" => std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| std::io::Error::other("panic")),
         "sockets" => TcpListener::bind("127.0.0.1:0").and_then(|_| UdpSocket::bind("[::1]:0")).map(drop),
+        "names" => std::net::ToSocketAddrs::to_socket_addrs("localhost:80").map(drop),
         "shadow" => std::fs::read("/etc/shadow").map(drop),
         "elsewhere" => std::fs::write("/tmp/plait-sandbox", b"x"),
         "capability" => {
@@ -88,7 +89,7 @@ fn act(what: &str, place: &std::path::Path) -> std::io::Result<()> {
 
 #[test]
 fn what_the_packet_process_needs_works() {
-    for what in ["state", "threads", "sockets"] {
+    for what in ["state", "threads", "sockets", "names"] {
         let ended = child(what);
         assert!(ended.success(), "{what}: {ended}");
     }
