@@ -26,6 +26,8 @@ use plait::keys::ratchet::RatchetStore;
 use plait::keys::seen::SeenTable;
 use plait::keys::state_file::FileState;
 use plait::kme::api::{ApiRequest, Verb, answer};
+use plait::kme::catalogue::Fault;
+use plait::kme::fault::Times;
 use plait::kme::link::LinkModel;
 use plait::kme::order::answer_line;
 use plait::kme::pair::{Kme, Pair, PairSetup, Side};
@@ -195,13 +197,20 @@ fn bundle(bytes: &[u8]) -> bool {
 
 fn inner_packet(bytes: &[u8]) -> bool {
     ecn::read_tos(bytes);
+    // As if the first byte were the octet of the outer header, the second that of the inner.
+    if let [outer, inner, ..] = bytes {
+        ecn::inner_after(*inner, *outer);
+    }
     Layers::of(bytes);
     InnerPacket::parse(bytes).is_ok_and(|packet| packet.bytes().len() <= bytes.len())
 }
 
 /// A frame with a virtio_net_hdr, cut as far as it says.
 fn tun_frame(bytes: &[u8]) -> bool {
-    let _ = VnetHeader::split(bytes);
+    if let Ok((header, packet)) = VnetHeader::split(bytes) {
+        let again = [header.to_bytes().as_slice(), packet].concat();
+        assert_eq!(VnetHeader::split(&again).ok().map(|(header, _)| header), Some(header));
+    }
     let Ok(frame) = Frame::parse(bytes, true) else { return false };
     if let Shape::Segments(cut) | Shape::Pieces(cut) = frame.shape {
         let mut out = Vec::new();
@@ -216,9 +225,13 @@ fn tun_frame(bytes: &[u8]) -> bool {
 
 fn too_big(bytes: &[u8]) -> bool {
     let mut out = Vec::new();
-    let is_made = icmp::too_big(bytes, 1280, [10, 0, 0, 1].into(), &mut out);
-    assert!(out.len() <= 1280, "{} bytes", out.len());
-    is_made
+    let mut of = |from| {
+        let is_made = icmp::too_big(bytes, 1280, from, &mut out);
+        assert!(out.len() <= 1280, "{} bytes", out.len());
+        is_made
+    };
+    let both = [of([10, 0, 0, 1].into()), of([0xfd99, 0, 0, 0, 0, 0, 0, 1].into())];
+    both.contains(&true)
 }
 
 fn kme_keys(bytes: &[u8]) -> bool {
@@ -276,16 +289,22 @@ fn pair() -> Pair {
 fn kme_request(bytes: &[u8]) -> bool {
     let mut parts = bytes.splitn(4, |byte| *byte == b'\n');
     let mut next = || parts.next().unwrap_or_default();
-    let verb = match next() {
-        b"GET" => Verb::Get,
-        b"POST" => Verb::Post,
+    let mut words = next().splitn(2, |byte| *byte == b' ');
+    let verb = match words.next() {
+        Some(b"GET") => Verb::Get,
+        Some(b"POST") => Verb::Post,
         _ => Verb::Other,
     };
+    let habit = words.next().and_then(|name| Fault::named(&text(name)).ok());
     let (path, query, body) = (text(next()), text(next()), next());
     let _ = (EncKeys::read(body), read_key_ids(body));
     let Some(caller) = SaeId::new("SAE-A") else { return false };
     let request = ApiRequest { caller: &caller, verb, path: &path, query: &query, body };
-    let answered = answer(&mut pair(), Instant::ZERO, Side::A, &request, &mut Count(0));
+    let mut pair = pair();
+    if let Some(habit) = habit {
+        pair.faults().order(habit, None, Times::Always);
+    }
+    let answered = answer(&mut pair, Instant::ZERO, Side::A, &request, &mut Count(0));
     assert!(answered.code == 200 || error::explain(answered.body.expose()).is_some(), "a refusal has its words");
     answered.code == 200
 }
