@@ -20,7 +20,8 @@ pub struct Profile {
     pub read: Vec<PathBuf>,
 }
 
-/// Gives everything up but what the profile names; where secrets lie was decided before. The order matters: what comes later needs what goes last.
+/// Gives everything up but what the profile names; where secrets lie was decided before. The order matters: what comes
+/// later needs what goes last.
 pub fn enter(profile: &Profile, secrets: Measure) -> Sandbox {
     let memory = measure(hardening::no_dumps());
     let files = measure(files::confine(&profile.read, &profile.write));
