@@ -188,7 +188,7 @@ fn at_every_call(job: &Job, what: &str) -> [usize; 2] {
             assert!(count < EACH_MAX, "{call}: no end");
         }
     }
-    println!("{}, {what}: old {} times, new {} times", job.name, found[0], found[1]);
+    eprintln!("{}, {what}: old {} times, new {} times", job.name, found[0], found[1]);
     found
 }
 
