@@ -154,3 +154,22 @@ async fn an_empty_kme_is_named() {
     sites::init(&pki, server.addresses()[0][0], ("SAE-A", "SAE-B"), OTHER_SIDE);
     first_failure(&doctor(&pki).await, "KME keys", "it has no key");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_at_the_same_time_are_not_in_each_others_way() {
+    let pki = Pki::new();
+    sites::init(&pki, "127.0.0.1:1".parse().unwrap(), ("SAE-A", "SAE-B"), OTHER_SIDE);
+    let start = |_| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_plait"));
+        command.current_dir(pki.dir()).args(["--run-dir", "run", "doctor", "hq/hq.toml", "--json"]);
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    let all: Vec<_> = (0..40).map(start).collect();
+    let outputs =
+        tokio::task::block_in_place(|| all.into_iter().map(|one| one.wait_with_output().unwrap()).collect::<Vec<_>>());
+    for output in outputs {
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let tun = found["steps"].as_array().unwrap().iter().find(|step| step["name"] == "TUN").unwrap();
+        assert!(!tun["text"].as_str().unwrap().contains("in use"), "{tun}");
+    }
+}

@@ -11,7 +11,7 @@ use crate::io::tun;
 use crate::types::offload::OffloadSet;
 
 /// An interface that is there for a moment, to see whether one can be.
-const TRIAL: &str = "plait-doctor";
+const TRIAL: &str = "doctor";
 
 /// Configuration and files; what was loaded, if the rest of the chain can be looked at.
 pub(super) fn files(file: &std::path::Path, steps: &mut Vec<Step>) -> Option<Loaded> {
@@ -55,8 +55,8 @@ pub(super) fn tun(config: &Config, status: Option<&StatusReport>) -> Step {
     if let Some(status) = status {
         return Step::new("TUN", Outcome::Ok, format!("the daemon has the interface {name}, MTU {}", status.mtu));
     }
-    // The tunnel's own name is not touched: its routes may be somebody's.
-    match tun::open(TRIAL, Backend::TunRs, OffloadSet::NONE, 1) {
+    // The tunnel's own name is not touched: its routes may be somebody's. Another doctor may look at the same time.
+    match tun::open(&format!("{TRIAL}{}", std::process::id()), Backend::TunRs, OffloadSet::NONE, 1) {
         Ok(_) => Step::new("TUN", Outcome::Ok, "an interface can be made here"),
         Err(error) => Step::new("TUN", Outcome::Failed, error.to_string()),
     }
