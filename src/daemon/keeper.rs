@@ -14,7 +14,8 @@ use nix::unistd::Pid;
 use tokio::runtime::Runtime;
 
 use super::kill_switch;
-use super::start::{FailureKind, RunFailure, plan_of};
+use super::refused::Refused;
+use super::start::{RunFailure, plan_of};
 use crate::config::{self, Config};
 use crate::control::reload::Blame;
 use crate::daemon::load::interface_of;
@@ -135,13 +136,13 @@ impl Keeper {
         };
         let (reply, sockets) = match self.answer(ask) {
             Ok(sockets) => (Reply::Done, sockets),
-            Err(Refusal { blame, text }) => (Reply::Refused { blame, text }, Vec::new()),
+            Err(Refused { blame, text }) => (Reply::Refused { blame, text }, Vec::new()),
         };
         let beside: Vec<BorrowedFd<'_>> = sockets.iter().map(AsFd::as_fd).collect();
         link.reply(&reply, &beside).is_ok()
     }
 
-    fn answer(&mut self, ask: Ask) -> Result<Vec<UdpSocket>, Refusal> {
+    fn answer(&mut self, ask: Ask) -> Result<Vec<UdpSocket>, Refused> {
         match ask {
             Ask::Check { text } => {
                 kill_switch::wanted(&self.parse(&text)?)?;
@@ -161,17 +162,17 @@ impl Keeper {
     }
 
     /// A configuration for this interface.
-    fn parse(&self, text: &str) -> Result<Config, Refusal> {
+    fn parse(&self, text: &str) -> Result<Config, Refused> {
         let parsed = config::parse(&self.kept.file.display().to_string(), &interface_of(&self.kept.file), text);
-        let config = parsed.map_err(|error| Refusal { blame: Blame::Configuration, text: error.to_string() })?;
+        let config = parsed.map_err(|error| Refused { blame: Blame::Configuration, text: error.to_string() })?;
         if config.interface.name != self.kept.config.interface.name {
             let text = format!("this is {}, not {}", self.kept.config.interface.name, config.interface.name);
-            return Err(Refusal { blame: Blame::Restart, text });
+            return Err(Refused { blame: Blame::Restart, text });
         }
         Ok(config)
     }
 
-    fn bind(&self, wanted: &Config) -> Result<Vec<UdpSocket>, Refusal> {
+    fn bind(&self, wanted: &Config) -> Result<Vec<UdpSocket>, Refused> {
         let (listen, old) = (wanted.interface.listen, self.kept.config.interface.listen);
         UdpSocket::bind_group(listen, self.kept.config.interface.queues).map_err(|error| {
             let hint = if listen.port() == old.port() {
@@ -179,12 +180,12 @@ impl Keeper {
             } else {
                 ""
             };
-            Refusal { blame: Blame::System, text: format!("listen {listen}: {error}{hint}") }
+            Refused { blame: Blame::System, text: format!("listen {listen}: {error}{hint}") }
         })
     }
 
     /// Kill switch first, then addresses and routes; what was done before a failure is taken back.
-    fn set(&mut self, wanted: Config) -> Result<(), Refusal> {
+    fn set(&mut self, wanted: Config) -> Result<(), Refused> {
         let plan = plan_of(&wanted)?;
         self.runtime.block_on(kill_switch::change(&self.kept.config, &wanted))?;
         if let Err(refused) = self.set_interface(&plan) {
@@ -200,29 +201,12 @@ impl Keeper {
         Ok(())
     }
 
-    fn set_interface(&self, plan: &InterfacePlan) -> Result<(), Refusal> {
+    fn set_interface(&self, plan: &InterfacePlan) -> Result<(), Refused> {
         if *plan == self.kept.plan { Ok(()) } else { self.take(&plan.steps_from(&self.kept.plan)) }
     }
 
-    fn take(&self, steps: &[Step]) -> Result<(), Refusal> {
+    fn take(&self, steps: &[Step]) -> Result<(), Refused> {
         let taken = self.runtime.block_on(take_steps(&self.kept.config.interface.name, self.kept.index, steps));
-        taken.map_err(|error| Refusal { blame: Blame::System, text: error.to_string() })
-    }
-}
-
-/// Why something was not done.
-struct Refusal {
-    blame: Blame,
-    text: String,
-}
-
-impl From<RunFailure> for Refusal {
-    fn from(failure: RunFailure) -> Self {
-        let blame = match failure.kind {
-            FailureKind::Configuration => Blame::Configuration,
-            FailureKind::Permission => Blame::Permission,
-            FailureKind::Other => Blame::System,
-        };
-        Self { blame, text: failure.text }
+        taken.map_err(|error| Refused { blame: Blame::System, text: error.to_string() })
     }
 }

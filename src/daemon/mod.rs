@@ -21,6 +21,7 @@ mod mtu;
 mod overrides;
 mod pacing;
 pub mod pump;
+mod refused;
 mod reload;
 mod report;
 pub mod run;

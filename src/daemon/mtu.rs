@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::sync::watch;
 
-use super::ask::{Keeper, NotDone};
+use super::ask::Keeper;
+use super::refused::Refused;
 use crate::io::keeper_link::Ask;
 use crate::io::system::plan::InterfacePlan;
 
@@ -67,7 +68,7 @@ async fn follow(keeper: Keeper, mut asked: watch::Receiver<Wanted>, used: Arc<At
                 tracing::info!(mtu, "MTU of the interface: what all peers take");
             }
             // The packet threads drop what is too long for a peer, whatever the interface lets in.
-            Err(NotDone { text, .. }) => tracing::warn!(mtu, error = text, "MTU of the interface not set"),
+            Err(Refused { text, .. }) => tracing::warn!(mtu, error = text, "MTU of the interface not set"),
         }
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use super::difference::{of_interface, of_peer, refusal};
 use super::prepare::Prepared;
-use super::refused::Refused;
 use crate::config::{Config, Policy};
 use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadReport};
 use crate::daemon::effects::Effects;
 use crate::daemon::fetch::SourceFiles;
 use crate::daemon::live::Live;
 use crate::daemon::pump::PumpNews;
+use crate::daemon::refused::Refused;
 use crate::daemon::report::facts;
 use crate::daemon::setup;
 use crate::daemon::start::{Running, Wires, names, receive_as};

@@ -8,7 +8,6 @@ mod apply;
 mod difference;
 mod peers;
 mod prepare;
-mod refused;
 
 use std::path::PathBuf;
 
@@ -17,9 +16,9 @@ use tokio::sync::oneshot;
 
 pub(super) use self::peers::PeerEdit;
 use self::prepare::Prepared;
-use self::refused::Refused;
 use super::effects::Effects;
 use super::live::Live;
+use super::refused::Refused;
 use super::start::Running;
 use crate::control::event::{Draft, EventKind};
 use crate::control::reload::{Change, ReloadReport};

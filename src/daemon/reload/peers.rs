@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use super::refused::Refused;
 use crate::config::edit::{Added, EditError, add_peer, remove_peer};
 use crate::control::reload::Blame;
 use crate::daemon::load::{LoadFailure, Loaded, load_text};
+use crate::daemon::refused::Refused;
 use crate::daemon::start::RunFailure;
 
 /// One peer more or less.

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::refused::Refused;
 use crate::config::Config;
 use crate::control::reload::Blame;
 use crate::daemon::fetch::{ReadySource, ready_sources};
 use crate::daemon::load::Loaded;
+use crate::daemon::refused::Refused;
 use crate::daemon::start::{RunFailure, plan_of};
 use crate::daemon::{certificates, load, setup};
 use crate::engine::setup::PeerSetup;

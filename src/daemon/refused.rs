@@ -1,10 +1,9 @@
-//! Why a reload changed nothing, with whose fault it is.
+//! Why nothing was changed, with whose fault it is.
 
+use super::start::{FailureKind, RunFailure};
 use crate::control::reload::Blame;
-use crate::daemon::ask::NotDone;
-use crate::daemon::start::{FailureKind, RunFailure};
 
-/// Why a reload changed nothing.
+/// Why nothing was changed.
 #[derive(Debug)]
 pub(super) struct Refused {
     pub(super) blame: Blame,
@@ -19,11 +18,5 @@ impl From<RunFailure> for Refused {
             FailureKind::Other => Blame::System,
         };
         Self { blame, text: failure.text }
-    }
-}
-
-impl From<NotDone> for Refused {
-    fn from(NotDone { blame, text }: NotDone) -> Self {
-        Self { blame, text }
     }
 }
