@@ -238,6 +238,13 @@ pub enum Verb {
         #[arg(long)]
         once: bool,
     },
+    /// Started by `plait up`: speaks to KMEs
+    #[command(hide = true)]
+    KeysProcess {
+        /// As for `up`
+        #[arg(long, value_name = "FORM")]
+        log_format: Option<LogFormat>,
+    },
     /// Run the tunnel in the foreground
     #[command(after_help = "Example: plait up hq-dc")]
     Up {

@@ -144,7 +144,7 @@ fn routes_met(loaded: &Loaded) -> Vec<String> {
 async fn ask_kmes(loaded: &Loaded, form: Form, run_dir: &Path) -> Result<Vec<KmeLine>, Failure> {
     let mut kmes = Vec::new();
     let running = daemon_status(&loaded.config.interface.name, run_dir);
-    for PeerSource { peer, setup, .. } in setup::sources(loaded) {
+    for PeerSource { peer, setup, .. } in setup::sources(&loaded.file, &loaded.config) {
         let name = setup.name.clone();
         output::talk(&format!("asking the KME of {name} at {}", setup.reach.url.authority()));
         let kme = of_setup(setup, loaded.file.display().to_string())?;
@@ -215,7 +215,7 @@ fn checked(name_or_file: &str) -> Result<(Loaded, Vec<String>), Failure> {
     let loaded = load(&config_path(name_or_file)).map_err(failure)?;
     plan_of(&loaded.config).map_err(up::failure)?;
     kill_switch::wanted(&loaded.config).map_err(up::failure)?;
-    let remarks = certificates::check(&loaded, Clock::start().unix()).map_err(failure)?;
+    let remarks = certificates::check(&loaded.file, &loaded.config, Clock::start().unix()).map_err(failure)?.remarks;
     let notes = loaded.warnings.iter().cloned().chain(remarks).chain(routes_met(&loaded)).collect();
     Ok((loaded, notes))
 }

@@ -20,6 +20,7 @@ mod doctor;
 mod events;
 mod forecast;
 mod keys;
+mod keys_process;
 mod lab;
 mod logs;
 mod man;
@@ -75,6 +76,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Genpsk { out } => keys::genpsk(out.as_deref()),
         Verb::Init(order) => init::run(&order),
         Verb::Kme(command) => kme::run(*command, &arguments.places.run_dir),
+        Verb::KeysProcess { log_format } => keys_process::run(log_format),
         Verb::Man { dir } => man::run(dir.as_deref()),
         Verb::Peer(command) => peer::run(&command, &arguments.places.run_dir),
         Verb::Pubkey => keys::pubkey(),
@@ -95,7 +97,7 @@ fn run(arguments: Arguments) -> Outcome {
         Verb::Top { name, once } => top::run(name.as_deref(), once, &arguments.places.run_dir),
         Verb::Up { name, dry_run, require_sandbox, log_format } => {
             logs::start(log_format);
-            up::up(&name, dry_run, up::Demands { sandbox: require_sandbox }, &arguments.places)
+            up::up(&name, dry_run, up::Demands { sandbox: require_sandbox, log_format }, &arguments.places)
         }
         Verb::Version { verbose, json } => version::run(verbose, json),
     }

@@ -1,27 +1,34 @@
-//! `plait up`: runs the tunnel in the foreground, for people and for systemd alike: one process that keeps its rights, and one
-//! that reads packets and has none.
+//! `plait up`: runs the tunnel in the foreground, for people and for systemd alike: one process that keeps its rights, one
+//! that reads packets and has none, and one that speaks to KMEs and has none either.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::sys::signal::Signal;
 
+use super::args::LogFormat;
 use super::args::Places;
 use super::exit::{Exit, Failure, Outcome};
+use super::keys_process::arguments;
 use super::output;
-use crate::control::sandbox::Measure;
-use crate::daemon::ask::Keeper;
+use crate::control::sandbox::{Measure, Sandbox};
+use crate::daemon::ask::Asker;
+use crate::daemon::keeper::keys::Keys;
 use crate::daemon::keeper::{self, End};
 use crate::daemon::kill_switch;
 use crate::daemon::load::{LoadFailure, config_path, load};
+use crate::daemon::report::Sandboxes;
 use crate::daemon::run::run;
 use crate::daemon::start::{FailureKind, Prepared, RunFailure, plan_of, prepare};
 use crate::io::fork::{Side, fork};
 use crate::io::keeper_link::Link;
+use crate::io::keys_process::meeting;
 use crate::io::sandbox;
 use crate::io::secret_memory::{self, SecretPages};
 use crate::io::system::kill_switch::KillSwitch;
 use crate::io::system::plan::describe;
-use crate::io::thread::{prefer_this_thread, serve_this_thread};
+use crate::io::thread::{name_this_process, prefer_this_thread, serve_this_thread};
+use crate::types::secret::SecretBytes;
 use crate::types::secret_slab::{MemoryKind, memory_facts};
 
 /// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
@@ -37,54 +44,85 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     // One thread, so that the process can be divided afterwards.
     let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let setup = setup.map_err(|error| Failure::io("runtime", &error))?;
-    let prepared = setup.block_on(prepare(&file, &places.run_dir, &places.state_dir)).map_err(failure)?;
+    let mut prepared = setup.block_on(prepare(&file, &places.run_dir, &places.state_dir)).map_err(failure)?;
     drop(setup);
     let (link, asker) = Link::pair().map_err(|error| Failure::io("keeper", &error))?;
     keeper::hold_signals_back().map_err(failure)?;
+    let (meeting, its) = meeting().map_err(|error| Failure::io("keys process", &error))?;
+    // Before this process is divided: the part that reads packets never holds what the keys process gets.
+    let (keys, keys_sandbox) = start_keys(&mut prepared, its, &demands)?;
     match fork().map_err(|error| Failure::io("a process for the packets", &error))? {
         Side::Parent(child) => {
-            drop(asker);
+            drop((asker, meeting));
             // Before what was loaded is dropped: wiping it here would wipe it there.
             if let Some(pages) = pages {
                 pages.leave();
             }
-            let end = keeper::keep(child, link, prepared.kept()).map_err(failure)?;
+            let end = keeper::keep(child, link, prepared.kept(keys)).map_err(failure)?;
             ended(&end)
         }
         Side::Child => {
-            drop(link);
+            // The keys process sees the end of its link when the keeper ends: no other end of it may stay open.
+            drop((link, keys));
+            name_this_process(c"plait-packets");
             keeper::let_signals_through().map_err(failure)?;
-            packets(prepared, Keeper::over(asker), demands, secrets(pages.as_ref()))
+            let way = Way { keeper: Asker::over(asker), meeting, keys_sandbox };
+            packets(prepared, way, &demands, secrets(pages.as_ref()))
         }
     }
 }
 
 /// What the operator asks for beyond the configuration.
-#[derive(Clone, Copy)]
 pub(super) struct Demands {
     /// To run with every measure of the sandbox or not at all.
     pub(super) sandbox: bool,
+    /// How log lines look.
+    pub(super) log_format: Option<LogFormat>,
+}
+
+/// What the packet process has of the two others.
+struct Way {
+    keeper: Asker,
+    meeting: OwnedFd,
+    keys_sandbox: Sandbox,
+}
+
+fn start_keys(prepared: &mut Prepared, meeting: OwnedFd, demands: &Demands) -> Result<(Keys, Sandbox), Failure> {
+    let failed = |error: &std::io::Error| Failure::io("the keys process does not start", error);
+    let handover = prepared.handover().unwrap_or_else(|| SecretBytes::new(Vec::new()));
+    let (keys, sandbox) =
+        Keys::start(meeting, arguments(demands.log_format), &handover).map_err(|error| failed(&error))?;
+    look_at(&sandbox, demands, "keys process")?;
+    Ok((keys, sandbox))
+}
+
+/// What is not in force is said; by `--require-sandbox` it is refused.
+fn look_at(sandbox: &Sandbox, demands: &Demands, process: &str) -> Result<(), Failure> {
+    let missing = sandbox.missing();
+    if demands.sandbox && !missing.is_empty() {
+        let text = format!("--require-sandbox: not all of it is in force in the {process}: {}", missing.join("; "));
+        return Err(Failure::new(Exit::Permission, text));
+    }
+    for measure in missing {
+        tracing::warn!("sandbox of the {process}: {measure}");
+    }
+    Ok(())
 }
 
 /// The process that reads packets: it gives up what it does not need before the first comes.
-fn packets(prepared: Prepared, keeper: Keeper, demands: Demands, secrets: Measure) -> Outcome {
+fn packets(prepared: Prepared, way: Way, demands: &Demands, secrets: Measure) -> Outcome {
     // Threads start as urgent as who starts them, and later nobody here has the right: this one starts the packet threads, now
     // and after a reload. Without the right at all they are later, and say so.
     drop(prefer_this_thread());
     let sandbox = sandbox::enter(&prepared.profile(), secrets);
-    let missing = sandbox.missing();
-    if demands.sandbox && !missing.is_empty() {
-        let text = format!("--require-sandbox: not all of it is in force: {}", missing.join("; "));
-        return Err(Failure::new(Exit::Permission, text));
-    }
-    for measure in missing {
-        tracing::warn!("sandbox: {measure}");
-    }
+    look_at(&sandbox, demands, "packet process")?;
+    let Way { keeper, meeting, keys_sandbox } = way;
+    let sandboxes = Sandboxes { packets: sandbox, keys: keys_sandbox };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(RUNTIME_THREADS).enable_all().on_thread_start(serve_this_thread);
     let runtime = runtime.build().map_err(|error| Failure::io("runtime", &error))?;
     runtime.block_on(async {
-        let (running, control) = prepared.assemble(keeper, sandbox).map_err(failure)?;
+        let (running, control) = prepared.assemble(keeper, meeting, sandboxes).map_err(failure)?;
         run(running, control).await.map_err(failure)
     })?;
     Ok(Exit::Ok)
@@ -92,10 +130,15 @@ fn packets(prepared: Prepared, keeper: Keeper, demands: Demands, secrets: Measur
 
 /// In which memory secrets lie. They are this process's own from here on.
 fn secrets(pages: Option<&SecretPages>) -> Measure {
-    let off = |text: String| Measure { on: false, text };
     if let Some(Err(error)) = pages.map(SecretPages::own_after_fork) {
-        return off(format!("pages of our own: {error}"));
+        return Measure { on: false, text: format!("pages of our own: {error}") };
     }
+    secret_memory_measure()
+}
+
+/// What kind of memory it is.
+pub(super) fn secret_memory_measure() -> Measure {
+    let off = |text: String| Measure { on: false, text };
     match memory_facts().kind {
         MemoryKind::Secretmem => Measure { on: true, text: String::new() },
         MemoryKind::Locked => off("no memfd_secret in this kernel (secretmem.enable=1): locked memory".to_owned()),

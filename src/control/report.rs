@@ -56,6 +56,12 @@ pub struct StatusReport {
     /// How the packet process is confined.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sandbox: Option<Sandbox>,
+    /// The same of the process that speaks to KMEs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_sandbox: Option<Sandbox>,
+    /// How often that process was started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_restarts: Option<u64>,
 }
 
 /// A policy as configured; a limit that is not set or unlimited is null.

@@ -39,9 +39,23 @@ fn interface(text: &mut String, report: &StatusReport) -> std::fmt::Result {
     writeln!(text, "interface: {interface}    {state}    policy: {}{peers}{}", policy.qkd, limit.unwrap_or_default())?;
     let StatusReport { fingerprint, listen, mtu, .. } = report;
     writeln!(text, "  fingerprint: {fingerprint}    listen: {listen}    mtu: {mtu}    offload: {}", offload(report))?;
-    match &report.sandbox {
-        Some(sandbox) => writeln!(text, "  sandbox: {}", sandbox.text()),
-        None => Ok(()),
+    if let Some(sandbox) = &report.sandbox {
+        writeln!(text, "  sandbox: {}", sandbox.text())?;
+    }
+    keys_process(text, report)
+}
+
+/// What there is to say of it: nothing, if it is confined like the other and has never ended.
+fn keys_process(text: &mut String, report: &StatusReport) -> std::fmt::Result {
+    if let Some(sandbox) = report.keys_sandbox.as_ref().filter(|sandbox| !sandbox.missing().is_empty()) {
+        writeln!(text, "  sandbox of the keys process: {}", sandbox.text())?;
+    }
+    match report.keys_restarts {
+        Some(1) => writeln!(text, "  the keys process ended once and was started again: the log says how"),
+        Some(times @ 2..) => {
+            writeln!(text, "  the keys process ended {times} times and was started again: the log says how")
+        }
+        Some(0) | None => Ok(()),
     }
 }
 

@@ -5,31 +5,49 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::refused::Refused;
 use crate::control::reload::Blame;
-use crate::io::keeper_link::{Ask, Link, Reply};
+use crate::io::keeper_link::{Ask, Came, Link, Reply};
 
 /// The way to the keeper; one question at a time.
 #[derive(Clone)]
-pub struct Keeper(Arc<Mutex<Link>>);
+pub struct Asker(Arc<Mutex<Link>>);
 
-impl Keeper {
+impl Asker {
     /// Over this link.
     pub fn over(link: Link) -> Self {
         Self(Arc::new(Mutex::new(link)))
     }
 
-    /// Asks, on a thread that may wait; descriptors come with some answers.
+    /// Asks, and waits for the answer: on a thread that may wait.
     ///
     /// # Errors
     /// The keeper says why not, or does not answer.
-    pub(super) async fn ask(&self, ask: Ask) -> Result<Vec<OwnedFd>, Refused> {
-        let link = Arc::clone(&self.0);
-        let asked = move || link.lock().unwrap_or_else(PoisonError::into_inner).ask(&ask);
-        let answered =
-            tokio::task::spawn_blocking(asked).await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
-        match answered {
-            Ok((Reply::Done, beside)) => Ok(beside),
-            Ok((Reply::Refused { blame, text }, _)) => Err(Refused { blame, text }),
-            Err(error) => Err(Refused { blame: Blame::System, text: format!("the keeper does not answer: {error}") }),
+    pub(super) fn ask_now(&self, ask: &Ask) -> Result<Came<Reply>, Refused> {
+        let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).ask(ask);
+        let came = asked.map_err(|error| {
+            let text = format!("the keeper does not answer: {error}");
+            Refused { blame: Blame::System, text }
+        })?;
+        match came.message {
+            Reply::Refused { blame, text } => Err(Refused { blame, text }),
+            Reply::Done | Reply::Loaded(_) | Reply::Generation { .. } => Ok(came),
         }
+    }
+
+    /// The same, beside other work.
+    ///
+    /// # Errors
+    /// As [`Asker::ask_now`].
+    pub(super) async fn ask(&self, ask: Ask) -> Result<Came<Reply>, Refused> {
+        let asker = self.clone();
+        let answered = tokio::task::spawn_blocking(move || asker.ask_now(&ask)).await;
+        answered.unwrap_or_else(|error| Err(Refused { blame: Blame::System, text: error.to_string() }))
+    }
+
+    /// Asks for descriptors.
+    ///
+    /// # Errors
+    /// As [`Asker::ask_now`].
+    pub(super) async fn descriptors(&self, ask: Ask) -> Result<Vec<OwnedFd>, Refused> {
+        self.ask(ask).await.map(|came| came.beside)
     }
 }

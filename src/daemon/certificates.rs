@@ -1,63 +1,81 @@
 //! The TLS files of all sources: loaded as a connection would load them, and their dates.
 
-use super::load::{Faults, LoadFailure, Loaded, remark};
-use crate::config::{ConfigError, FileRef, Source};
+use std::path::Path;
+
+use super::load::{Faults, LoadFailure, remark, resolve};
+use crate::config::{Config, ConfigError, FileRef, Source};
 use crate::control::time::rfc3339;
+use crate::crypto::digest::sha256;
+use crate::io::source::HeldFiles;
 use crate::io::tls::client::{ClientFiles, client_tls};
+use crate::io::tls::files::TlsFiles;
 use crate::io::tls::leaf::Leaf;
-use crate::io::tls::material::SetupError;
+use crate::io::tls::material::{PEM_BYTES_MAX, SetupError};
 use crate::io::tls::verify::Expected;
 use crate::types::time::UnixTime;
 
 /// Before a certificate ends somebody must order the next one: from here on it is said aloud.
 const EXPIRY_WARNING_SECONDS: i64 = 30 * 24 * 3600;
 
-/// Loads every source's files; the remarks are about dates.
+/// What was read, and what there is to say about it.
+pub struct Checked {
+    /// About dates and names, one sentence each.
+    pub remarks: Vec<String>,
+    /// Of each source, in the order of the configuration.
+    pub held: Vec<HeldFiles>,
+    /// The files themselves.
+    pub files: TlsFiles,
+}
+
+/// Loads every source's files.
 ///
 /// # Errors
 /// A file is missing, open to others, or does not hold what it should.
-pub fn check(loaded: &Loaded, now: UnixTime) -> Result<Vec<String>, LoadFailure> {
-    let mut faults = Faults::in_file(&loaded.file);
-    let mut remarks = Vec::new();
-    for source in loaded.config.peers.iter().flat_map(|peer| &peer.sources) {
-        match own_certificate(loaded, source) {
+pub fn check(file: &Path, config: &Config, now: UnixTime) -> Result<Checked, LoadFailure> {
+    let mut faults = Faults::in_file(file);
+    let (mut remarks, mut held, mut files) = (Vec::new(), Vec::new(), TlsFiles::default());
+    let shown = file.display().to_string();
+    for source in config.peers.iter().flat_map(|peer| &peer.sources) {
+        match own_certificate(file, source, &mut files) {
             Ok(own) => {
-                let shown = loaded.file.display().to_string();
+                let ca = files.public(&resolve(file, &source.ca_file.path), PEM_BYTES_MAX).ok();
+                let ca = ca.map(|bytes| sha256(bytes.expose()));
+                held.push(HeldFiles { own: own.sha256, own_ends: u64::try_from(own.not_after).ok(), ca });
                 let error = |text| ConfigError { place: source.cert_file.place, text };
                 let said = date(&own, now).into_iter().chain(name(&own, source));
                 remarks.extend(said.map(|text| remark(&shown, &error(format!("cert_file: {text}")))));
             }
             Err(error) => {
                 let denied = matches!(&error, SetupError::File(file) if file.is_permission());
-                faults.note_right(concerned(loaded, source, &error), denied, &error);
+                faults.note_right(concerned(file, source, &error), denied, &error);
             }
         }
     }
     faults.none()?;
-    Ok(remarks)
+    Ok(Checked { remarks, held, files })
 }
 
-fn own_certificate(loaded: &Loaded, source: &Source) -> Result<Leaf, SetupError> {
+fn own_certificate(file: &Path, source: &Source, bytes: &mut TlsFiles) -> Result<Leaf, SetupError> {
     let expected = match (source.pin_sha256, &source.server_name) {
         (Some(pin), _) => Expected::Pin(pin),
         (None, Some(name)) => Expected::Name(name.clone()),
         (None, None) => Expected::Host,
     };
-    let (ca_file, cert_file) = (loaded.at(&source.ca_file), loaded.at(&source.cert_file));
-    let key_file = loaded.at(&source.key_file);
-    let password_file = source.key_password_file.as_ref().map(|named| loaded.at(named));
+    let at = |named: &FileRef| resolve(file, &named.path);
+    let password_file = source.key_password_file.as_ref().map(at);
     let files = ClientFiles {
-        ca_file: &ca_file,
-        cert_file: &cert_file,
-        key_file: &key_file,
+        bytes,
+        ca_file: &at(&source.ca_file),
+        cert_file: &at(&source.cert_file),
+        key_file: &at(&source.key_file),
         password_file: password_file.as_deref(),
         expected,
     };
-    client_tls(&files).map(|tls| tls.own)
+    client_tls(files).map(|tls| tls.own)
 }
 
 /// Which key of the section an error is about.
-fn concerned<'s>(loaded: &Loaded, source: &'s Source, error: &SetupError) -> &'s FileRef {
+fn concerned<'s>(config_file: &Path, source: &'s Source, error: &SetupError) -> &'s FileRef {
     let path = match error {
         SetupError::File(file) => Some(&file.path),
         SetupError::Content { path, .. } => Some(path),
@@ -67,7 +85,7 @@ fn concerned<'s>(loaded: &Loaded, source: &'s Source, error: &SetupError) -> &'s
     files
         .into_iter()
         .chain(&source.key_password_file)
-        .find(|named| path == Some(&loaded.at(named)))
+        .find(|named| path == Some(&resolve(config_file, &named.path)))
         .unwrap_or(&source.cert_file)
 }
 

@@ -1,176 +1,246 @@
-//! The key sources at work: one task each, one request at a time, answers by a queue (PROTOCOL 2.5 "KME calls").
+//! The packet process's side of the key sources: what was asked and is open, and how each source does (PROTOCOL 2.5 "KME calls").
+//!
+//! Who asks the KMEs is the keys process, which is not trusted with more than that: an answer to what was not asked is thrown away.
 
 use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram as StdDatagram;
+use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::net::UnixDatagram;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval_at};
+use tokio::time::Instant;
+use zeroize::Zeroizing;
 
-use super::limits::KEY_REQUESTS_MAX;
+use super::limits::{KEY_ANSWERS_MAX, KEY_REQUEST_AGE_MAX, KEY_REQUESTS_MAX};
 use super::setup::PeerSource;
-use crate::control::time::rfc3339;
-use crate::crypto::digest::sha256;
-use crate::etsi014::v1::pin::Pin;
-use crate::io::keyfile;
-use crate::io::kme_client::registry::KmeClients;
-use crate::io::source::{Etsi014Source, KeySource, STATUS_INTERVAL, SourceSetup, SourceSnapshot, SourceWatch};
-use crate::io::tls::material::SetupError;
-use crate::keys::request::{KeyDelivery, KeyRequest, SourceFailure};
+use crate::io::keys_link::frames::{FRAME_BYTES_MAX, KeyAsk, SourcePlace, Told};
+use crate::io::source::{HeldFiles, SourceFigures, SourceSetup, SourceSnapshot};
+use crate::keys::request::{KeyDelivery, KeyRequest, RequestId, SourceFailure};
 use crate::types::id::{PeerId, SourceId};
-use crate::types::limits::CONFIG_BYTES_MAX;
 use crate::types::policy::Reason;
-use crate::types::time::UnixTime;
 
 /// All key sources of the interface.
 pub(super) struct Fetchers {
-    desks: Vec<FetchDesk>,
-    clients: KmeClients,
-    deliveries: Sender<KeyDelivery>,
-    tasks: JoinSet<()>,
+    /// In the order in which the keeper handed them over.
+    desks: Vec<Desk>,
+    generation: u32,
+    open: BTreeMap<RequestId, Open>,
+    asks: Sender<KeyAsk>,
+    /// Keys processes that have begun.
+    begun: u64,
+    _tasks: JoinSet<()>,
 }
 
-/// Where requests to one source are handed in.
-struct FetchDesk {
+/// One source.
+struct Desk {
     peer: PeerId,
     source: SourceId,
     setup: SourceSetup,
-    files: SourceFiles,
-    requests: Sender<KeyRequest>,
-    watch: SourceWatch,
+    files: HeldFiles,
+    figures: SourceFigures,
 }
 
-/// A source whose files have been read; nothing runs yet.
-pub(super) struct ReadySource {
+/// A request without an answer.
+struct Open {
+    peer: PeerId,
+    source: SourceId,
+    since: Instant,
+}
+
+/// A source with what its files held when they were read.
+pub(super) struct ReadSource {
     /// Whose, by the place in the configuration.
     pub(super) peer: PeerId,
     pub(super) source: SourceId,
     pub(super) setup: SourceSetup,
-    pub(super) files: SourceFiles,
-    fetcher: Etsi014Source,
+    pub(super) files: HeldFiles,
 }
 
-/// What the files of a source held when they were read, as far as a change is told by it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SourceFiles {
-    /// Our certificate.
-    pub(super) own: Pin,
-    own_ends: Option<UnixTime>,
-    /// The file of who signs the KME's.
-    pub(super) ca: Option<[u8; 32]>,
-}
-
-impl SourceFiles {
-    /// When our certificate ends.
-    pub(super) fn ends(&self) -> String {
-        self.own_ends.map_or_else(|| "?".to_owned(), rfc3339)
-    }
-}
-
-/// Reads the files of all sources.
-///
-/// # Errors
-/// A certificate or key that cannot be used, in words.
-pub(super) fn ready_sources(
-    sources: Vec<PeerSource>,
-    clients: &mut KmeClients,
-) -> Result<Vec<ReadySource>, SetupError> {
-    let ready = |PeerSource { peer, source, setup }: PeerSource| {
-        let ca = keyfile::read_public(&setup.reach.ca_file, CONFIG_BYTES_MAX).ok().map(|bytes| sha256(&bytes));
-        let fetcher = Etsi014Source::new(setup.clone(), clients)?;
-        let own = fetcher.own();
-        let own_ends = u64::try_from(own.not_after).ok().map(UnixTime);
-        let files = SourceFiles { own: own.sha256, own_ends, ca };
-        Ok(ReadySource { peer, source, setup, files, fetcher })
-    };
-    sources.into_iter().map(ready).collect()
+/// Both lists are of all sources, in the order of the configuration.
+pub(super) fn read_sources(sources: Vec<PeerSource>, held: Vec<HeldFiles>) -> Vec<ReadSource> {
+    let both = sources.into_iter().zip(held);
+    both.map(|(PeerSource { peer, source, setup }, files)| ReadSource { peer, source, setup, files }).collect()
 }
 
 impl Fetchers {
-    /// Starts a task for each source; the deliveries come out of the receiver. Needs a tokio runtime.
-    pub(super) fn start(sources: Vec<ReadySource>, clients: KmeClients) -> (Self, Receiver<KeyDelivery>) {
-        let (deliveries, delivered) = channel(KEY_REQUESTS_MAX);
-        let mut fetchers = Self { desks: Vec::new(), clients, deliveries, tasks: JoinSet::new() };
-        for source in sources {
-            let peer = source.peer;
-            fetchers.open(peer, source);
-        }
-        (fetchers, delivered)
+    /// Over this end of the meeting; what the keys process tells comes out of the receiver, for [`Fetchers::hear`]. Needs a tokio
+    /// runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) fn start(
+        meeting: OwnedFd,
+        generation: u32,
+        sources: Vec<ReadSource>,
+    ) -> io::Result<(Self, Receiver<Told>)> {
+        let socket = StdDatagram::from(meeting);
+        socket.set_nonblocking(true)?;
+        let socket = Arc::new(UnixDatagram::from_std(socket)?);
+        let (asks, asking) = channel(KEY_REQUESTS_MAX);
+        let (telling, told) = channel(KEY_ANSWERS_MAX);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(ask_all(Arc::clone(&socket), asking));
+        tasks.spawn(hear_all(socket, telling));
+        let desks = sources.into_iter().map(|source| Desk::new(source.peer, source)).collect();
+        let open = BTreeMap::new();
+        Ok((Self { desks, generation, open, asks, begun: 0, _tasks: tasks }, told))
     }
 
-    /// For clients that read all files anew, beside those in use.
-    pub(super) fn fresh_clients(&self) -> KmeClients {
-        self.clients.fresh()
-    }
-
-    /// These sources from now on; `ids` are the numbers of the peers by their places. What was asked before is still
-    /// answered; a source that goes on under its name goes on with its figures.
-    pub(super) fn change(&mut self, sources: Vec<ReadySource>, ids: &[PeerId]) {
-        while self.tasks.try_join_next().is_some() {}
+    /// These sources from now on, of this handover; `ids` are the numbers of the peers by their places. What was asked before is
+    /// still answered; a source that goes on under its name goes on with its figures.
+    pub(super) fn change(&mut self, generation: u32, sources: Vec<ReadSource>, ids: &[PeerId]) {
+        self.generation = generation;
         let before = std::mem::take(&mut self.desks);
-        let before: BTreeMap<_, _> = before.iter().map(|desk| ((desk.peer, desk.source), desk)).collect();
+        let mut before: BTreeMap<_, _> = before.into_iter().map(|desk| ((desk.peer, desk.source), desk)).collect();
         for source in sources {
-            let Some(peer) = ids.get(usize::from(source.peer.0)).copied() else { continue };
-            let earlier = before.get(&(peer, source.source)).filter(|desk| desk.setup.name == source.setup.name);
-            let source = match earlier {
-                Some(desk) => ReadySource { fetcher: source.fetcher.with_figures_of(&desk.watch), ..source },
-                None => source,
-            };
-            self.open(peer, source);
+            // Every peer has a number; without one its source would take the place of the next.
+            let peer = ids.get(usize::from(source.peer.0)).copied().unwrap_or(source.peer);
+            let earlier = before.remove(&(peer, source.source));
+            let desk = Desk::new(peer, source);
+            self.desks.push(match earlier.filter(|earlier| earlier.setup.name == desk.setup.name) {
+                Some(earlier) => desk.with_figures_of(earlier),
+                None => desk,
+            });
         }
-    }
-
-    fn open(&mut self, peer: PeerId, ready: ReadySource) {
-        let ReadySource { source, setup, files, fetcher, .. } = ready;
-        let (requests, waiting) = channel(KEY_REQUESTS_MAX);
-        self.desks.push(FetchDesk { peer, source, setup, files, requests, watch: fetcher.watch() });
-        self.tasks.spawn(work(fetcher, waiting, self.deliveries.clone()));
     }
 
     /// How each source is set up, and what its files held.
-    pub(super) fn by_number(&self) -> BTreeMap<(PeerId, SourceId), (&SourceSetup, &SourceFiles)> {
+    pub(super) fn by_number(&self) -> BTreeMap<(PeerId, SourceId), (&SourceSetup, &HeldFiles)> {
         self.desks.iter().map(|desk| ((desk.peer, desk.source), (&desk.setup, &desk.files))).collect()
     }
 
     /// Hands a request in. If that is not possible the failure comes back at once.
-    pub(super) fn ask(&self, request: KeyRequest) -> Result<(), KeyDelivery> {
-        let desk = self.desks.iter().find(|desk| desk.peer == request.peer && desk.source == request.source);
-        let refused = match desk {
-            None => (request, Reason::NotConfigured, "no such source"),
-            Some(desk) => match desk.requests.try_send(request) {
-                Ok(()) => return Ok(()),
-                Err(error) => (error.into_inner(), Reason::Other, "too many requests wait for this source"),
-            },
+    pub(super) fn ask(&mut self, request: KeyRequest) -> Result<(), KeyDelivery> {
+        let KeyRequest { id, peer, source, kind, deadline } = request;
+        let failed = |reason, text| Err(failure(id, peer, source, reason, text));
+        let place = self.desks.iter().position(|desk| desk.peer == peer && desk.source == source);
+        let Some(place) = place.and_then(|place| u32::try_from(place).ok()) else {
+            return failed(Reason::NotConfigured, "no such source");
         };
-        let (KeyRequest { id, peer, source, .. }, reason, text) = refused;
-        Err(KeyDelivery { id, peer, source, outcome: Err(SourceFailure { reason, text: text.to_owned() }) })
+        let place = SourcePlace { generation: self.generation, place };
+        let ask = KeyAsk { source: place, request: id, kind, deadline };
+        if self.open.len() >= KEY_REQUESTS_MAX || self.asks.try_send(ask).is_err() {
+            return failed(Reason::Other, "too many requests wait for the keys process");
+        }
+        self.open.insert(id, Open { peer, source, since: Instant::now() });
+        Ok(())
+    }
+
+    /// What follows from what the keys process tells: figures, and deliveries for the engine.
+    pub(super) fn hear(&mut self, told: Told) -> Vec<KeyDelivery> {
+        match told {
+            Told::Began => self.begin(),
+            Told::Answer { request, asked } => {
+                // Late, or never asked for: it is wiped here.
+                let Some(Open { peer, source, .. }) = self.open.remove(&request) else { return Vec::new() };
+                if let Some(desk) = self.desks.iter_mut().find(|desk| desk.peer == peer && desk.source == source) {
+                    desk.figures.note_key(&asked);
+                }
+                vec![KeyDelivery { id: request, peer, source, outcome: asked.result }]
+            }
+            Told::Status { source, asked } => {
+                let place = usize::try_from(source.place).ok().filter(|_| source.generation == self.generation);
+                if let Err(failure) = &asked.result {
+                    tracing::debug!(reason = failure.reason.as_str(), text = failure.text, "KME status");
+                }
+                if let Some(desk) = place.and_then(|place| self.desks.get_mut(place)) {
+                    desk.figures.note_status(&asked);
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// Another keys process is at work: it knows nothing of what was asked of the one before.
+    fn begin(&mut self) -> Vec<KeyDelivery> {
+        self.begun = self.begun.saturating_add(1);
+        if self.begun == 1 {
+            return Vec::new();
+        }
+        self.give_up(|_| true, Reason::Other, "the keys process ended before it answered")
+    }
+
+    /// How often the keys process was started again.
+    pub(super) fn restarts(&self) -> u64 {
+        self.begun.saturating_sub(1)
+    }
+
+    /// Requests that are so old that no answer comes any more.
+    pub(super) fn overdue(&mut self) -> Vec<KeyDelivery> {
+        self.give_up(
+            |since| since.elapsed() > KEY_REQUEST_AGE_MAX,
+            Reason::Deadline,
+            "the keys process does not answer",
+        )
+    }
+
+    fn give_up(&mut self, is_given_up: impl Fn(Instant) -> bool, reason: Reason, text: &str) -> Vec<KeyDelivery> {
+        let (given_up, open) =
+            std::mem::take(&mut self.open).into_iter().partition(|(_, open)| is_given_up(open.since));
+        self.open = open;
+        let given_up: BTreeMap<RequestId, Open> = given_up;
+        given_up.into_iter().map(|(id, Open { peer, source, .. })| failure(id, peer, source, reason, text)).collect()
     }
 
     /// The figures of every source with the peer that it keys and its number there.
     pub(super) fn figures(&self) -> impl Iterator<Item = (PeerId, SourceId, SourceSnapshot)> {
-        self.desks.iter().map(|desk| (desk.peer, desk.source, desk.watch.snapshot()))
+        self.desks.iter().map(|desk| (desk.peer, desk.source, desk.figures.snapshot()))
     }
 }
 
-/// Requests before status: the status is advisory and waits. Ends when its desk is gone and all that was asked is answered.
-async fn work(mut source: Etsi014Source, mut requests: Receiver<KeyRequest>, deliveries: Sender<KeyDelivery>) {
-    let mut polls = interval_at(Instant::now(), STATUS_INTERVAL);
-    polls.set_missed_tick_behavior(MissedTickBehavior::Delay);
+impl Desk {
+    fn new(peer: PeerId, ReadSource { source, setup, files, .. }: ReadSource) -> Self {
+        let figures = SourceFigures::new(&setup.name, "etsi014", files.ends());
+        Self { peer, source, setup, files, figures }
+    }
+
+    fn with_figures_of(self, earlier: Self) -> Self {
+        let mut figures = earlier.figures;
+        figures.renew(self.files.ends());
+        Self { figures, ..self }
+    }
+}
+
+fn failure(id: RequestId, peer: PeerId, source: SourceId, reason: Reason, text: &str) -> KeyDelivery {
+    KeyDelivery { id, peer, source, outcome: Err(SourceFailure { reason, text: text.to_owned() }) }
+}
+
+async fn ask_all(socket: Arc<UnixDatagram>, mut asking: Receiver<KeyAsk>) {
+    while let Some(ask) = asking.recv().await {
+        // The keeper keeps the other end open, so that only the system can refuse; the request is then overdue one day.
+        if let Err(error) = socket.send(&ask.to_bytes()).await {
+            tracing::warn!(%error, "a request did not reach the keys process");
+        }
+    }
+}
+
+/// A pause after what cannot be read, so that a broken socket does not make this spin.
+const HEAR_AGAIN: Duration = Duration::from_secs(1);
+
+async fn hear_all(socket: Arc<UnixDatagram>, telling: Sender<Told>) {
+    let mut frame = Zeroizing::new(vec![0; FRAME_BYTES_MAX]);
     loop {
-        tokio::select! {
-            biased;
-            request = requests.recv() => {
-                let Some(request) = request else { return };
-                let outcome = source.fetch(&request).await;
-                let delivery = KeyDelivery { id: request.id, peer: request.peer, source: request.source, outcome };
-                if deliveries.send(delivery).await.is_err() {
+        let told = match socket.recv(&mut frame).await {
+            Ok(length) => Told::parse(frame.get(..length).unwrap_or_default()).map_err(io::Error::other),
+            Err(error) => Err(error),
+        };
+        match told {
+            Ok(told) => {
+                if telling.send(told).await.is_err() {
                     return;
                 }
             }
-            _ = polls.tick() => {
-                if let Err(failure) = source.status().await {
-                    tracing::debug!(reason = failure.reason.as_str(), text = failure.text, "KME status");
-                }
+            Err(error) => {
+                tracing::warn!(%error, "the keys process says what cannot be understood");
+                tokio::time::sleep(HEAR_AGAIN).await;
             }
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,8 +20,18 @@ pub const AUDIT_WAITING_MAX: usize = 4096;
 pub const AUDIT_RETRY: Duration = Duration::from_secs(1);
 /// Writes under way: three files a peer, each in one version.
 pub const STORES_MAX: usize = 3 * PEERS_MAX;
-/// Key requests waiting for one KME: six sources a peer, at most two exchanges of it at once.
+/// Key requests without an answer: six sources a peer, at most two exchanges of it at once.
 pub const KEY_REQUESTS_MAX: usize = 12 * PEERS_MAX;
+/// Answers of the keys process that wait for the loop: it is made to wait when there are more.
+pub const KEY_ANSWERS_MAX: usize = 64;
+/// How long a request is open at most: no exchange waits so long, whatever the deadlines of the KMEs before it in the line.
+pub const KEY_REQUEST_AGE_MAX: Duration = Duration::from_secs(300);
+/// Pause before the keys process is started again, the first time; doubled while it does not last.
+pub const KEYS_PAUSE_MIN: Duration = Duration::from_secs(1);
+/// The longest pause: a fault that passes is over soon after.
+pub const KEYS_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Who ran so long has lasted: the next pause is the first again.
+pub const KEYS_LASTED: Duration = Duration::from_secs(60);
 /// Control requests that wait for the loop.
 pub const CALLS_MAX: usize = 16;
 /// Longest sleep: after a suspend, which the runtime's timer does not count, a deadline is seen this much late at most.

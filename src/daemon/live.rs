@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
 
+use super::ask::Asker;
 use super::report::{self, InUse, Nobodys};
 use super::start::Running;
 use crate::control::history::History;
@@ -18,6 +19,7 @@ use crate::control::report::StatusReport;
 use crate::control::time::{rfc3339, seconds};
 use crate::engine::course::Course;
 use crate::engine::output::Now;
+use crate::io::keeper_link;
 use crate::io::status_http::{Ask, StatusListener};
 use crate::types::time::Instant;
 
@@ -33,15 +35,15 @@ pub(super) struct Live {
 
 impl Live {
     /// Nothing seen yet; the page listens if the configuration says where.
-    pub(super) fn start(listen: Option<SocketAddr>) -> Self {
-        let (asks, page) = door(listen);
+    pub(super) fn start(listen: Option<SocketAddr>, keeper: &Asker) -> Self {
+        let (asks, page) = door(listen, keeper);
         Self { history: History::default(), asks, page }
     }
 
     /// The page is there from now on, or nowhere.
-    pub(super) fn listen(&mut self, listen: Option<SocketAddr>) {
+    pub(super) fn listen(&mut self, listen: Option<SocketAddr>, keeper: &Asker) {
         self.stop();
-        (self.asks, self.page) = door(listen);
+        (self.asks, self.page) = door(listen, keeper);
     }
 
     /// The next question of the page; `None` at once if there is no page. May be dropped while it waits.
@@ -147,21 +149,21 @@ fn measures(running: &Running) -> Measures {
 }
 
 /// Where questions come out, and who hears them.
-fn door(listen: Option<SocketAddr>) -> (Receiver<Ask>, Option<JoinHandle<()>>) {
+fn door(listen: Option<SocketAddr>, keeper: &Asker) -> (Receiver<Ask>, Option<JoinHandle<()>>) {
     // The shelf asks again only when it has its answer.
     let (asking, asks) = channel(1);
-    (asks, listen.map(|listen| tokio::spawn(keep_listening(listen, asking))))
+    (asks, listen.map(|listen| tokio::spawn(keep_listening(listen, keeper.clone(), asking))))
 }
 
 /// A page that cannot listen is no reason for a tunnel to stand still: it is said once, and tried again.
-async fn keep_listening(listen: SocketAddr, asks: Sender<Ask>) {
+async fn keep_listening(listen: SocketAddr, keeper: Asker, asks: Sender<Ask>) {
     let mut told = false;
     let listener = loop {
-        match StatusListener::bind(listen).await {
+        match socket(&keeper).await {
             Ok(listener) => break listener,
             Err(error) if !told => {
                 told = true;
-                tracing::error!(%listen, %error, "the status page cannot listen; tried again every 10 s");
+                tracing::error!(%listen, error, "the status page cannot listen; tried again every 10 s");
             }
             Err(_) => {}
         }
@@ -169,4 +171,11 @@ async fn keep_listening(listen: SocketAddr, asks: Sender<Ask>) {
     };
     tracing::info!(%listen, "status page");
     listener.serve(asks).await;
+}
+
+/// This process makes no socket of its own that others could reach.
+async fn socket(keeper: &Asker) -> Result<StatusListener, String> {
+    let made = keeper.descriptors(keeper_link::Ask::Page).await.map_err(|refused| refused.text)?;
+    let socket = made.into_iter().next().ok_or("the keeper gave no socket")?;
+    StatusListener::over(socket.into()).map_err(|error| error.to_string())
 }

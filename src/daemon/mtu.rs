@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use tokio::sync::watch;
 
-use super::ask::Keeper;
+use super::ask::Asker;
 use super::refused::Refused;
 use crate::io::keeper_link::Ask;
 use crate::io::system::plan::InterfacePlan;
@@ -25,7 +25,7 @@ struct Wanted {
 
 impl InterfaceMtu {
     /// For the interface that the keeper has set up by `plan`. Needs a tokio runtime.
-    pub(super) fn of(keeper: Keeper, plan: InterfacePlan) -> Self {
+    pub(super) fn of(keeper: Asker, plan: InterfacePlan) -> Self {
         let planned = plan.mtu_for(u16::MAX);
         let (wanted, asked) = watch::channel(Wanted { bytes: planned, plan });
         let used = Arc::new(AtomicU16::new(planned));
@@ -53,7 +53,7 @@ impl InterfaceMtu {
 }
 
 /// Ends when nobody can ask any more.
-async fn follow(keeper: Keeper, mut asked: watch::Receiver<Wanted>, used: Arc<AtomicU16>) {
+async fn follow(keeper: Asker, mut asked: watch::Receiver<Wanted>, used: Arc<AtomicU16>) {
     while asked.changed().await.is_ok() {
         let mtu = {
             let wanted = asked.borrow_and_update();

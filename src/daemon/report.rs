@@ -30,6 +30,15 @@ pub(super) struct PeerFacts {
     pub(super) policy: PolicyReport,
 }
 
+/// How the processes that see foreign bytes are confined.
+#[derive(Clone)]
+pub struct Sandboxes {
+    /// That of the packets.
+    pub packets: Sandbox,
+    /// That of the KMEs.
+    pub keys: Sandbox,
+}
+
 /// What changes only with the configuration.
 pub(super) struct Facts {
     /// Name of the interface.
@@ -44,8 +53,8 @@ pub(super) struct Facts {
     pub(super) suite: Suite,
     /// `[policy]`.
     pub(super) policy: PolicyReport,
-    /// How this process is confined.
-    pub(super) sandbox: Sandbox,
+    /// How this process and the keys process are confined.
+    pub(super) sandboxes: Sandboxes,
     /// In the order of the configuration.
     pub(super) peers: Vec<PeerFacts>,
 }
@@ -60,7 +69,7 @@ pub(super) fn facts(config: &Config, own: &Facts, fingerprints: Vec<String>, lis
         offload: own.offload,
         suite: own.suite,
         policy: policy(&config.policy),
-        sandbox: own.sandbox.clone(),
+        sandboxes: own.sandboxes.clone(),
         peers: peers
             .map(|(peer, fingerprint)| PeerFacts {
                 fingerprint,
@@ -142,7 +151,9 @@ pub(super) fn status(
         sources,
         refused: nobodys.refused,
         unclaimed: nobodys.unclaimed,
-        sandbox: Some(facts.sandbox.clone()),
+        sandbox: Some(facts.sandboxes.packets.clone()),
+        keys_sandbox: Some(facts.sandboxes.keys.clone()),
+        keys_restarts: Some(fetchers.restarts()),
         peers: peers.into_iter().zip(&facts.peers).map(|(status, of)| peer(status, of, facts.suite)).collect(),
     }
 }

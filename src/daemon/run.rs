@@ -11,15 +11,19 @@ use super::effects::Effects;
 use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
 use super::live::Live;
 use super::pump::PumpNews;
-use super::reload::{PeerEdit, Reloads, Wanted};
+use super::reload::Reloads;
 use super::start::{RunFailure, Running};
 use super::waiters::Waiters;
 use super::{damage, journal, live, overrides};
+use crate::control::event::{Draft, EventKind};
 use crate::control::recent::Selection;
 use crate::control::request::{Answer, Request};
 use crate::crypto::digest::sha256;
 use crate::engine::output::Command;
 use crate::io::control_socket::{Call, ControlSocket};
+use crate::io::keeper_link::Wanted;
+use crate::io::keys_link::frames::Told;
+use crate::keys::request::KeyDelivery;
 use crate::types::id::PeerId;
 use crate::types::time::Instant;
 
@@ -56,7 +60,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
         running.events.record(draft);
     }
     look_at_audit(&mut running);
-    let mut live = Live::start(running.config.status_listen);
+    let mut live = Live::start(running.config.status_listen, &running.keeper);
     let mut reloads = Reloads::new();
     effects.drain(&mut running);
     journal::ready(&running.facts.interface);
@@ -71,8 +75,8 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
                 Some(PumpNews::Ended(end)) => break Err(RunFailure::other(format!("{}: {}", end.thread, end.error))),
                 None => break Err(RunFailure::other("all packet threads have ended")),
             },
-            Some(delivery) = running.delivered.recv() => {
-                running.engine.handle_keys(running.now(), delivery);
+            Some(told) = running.told.recv() => {
+                hear(&mut running, told);
                 Course::GoOn
             }
             Some((id, ok)) = effects.stored() => {
@@ -98,6 +102,8 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
             break Ok(());
         }
         running.engine.handle_timeout(running.now());
+        let overdue = running.fetchers.overdue();
+        deliver(&mut running, overdue);
         look_at_audit(&mut running);
         look_at_budget(&mut running);
         effects.drain(&mut running);
@@ -121,6 +127,23 @@ async fn end(mut running: Running, effects: Effects) {
     running.events.stop();
     if let Some(pumps) = running.pumps.take() {
         pumps.stop();
+    }
+}
+
+/// What the keys process tells. That it is another one is an alarm: it ended, or was ended.
+fn hear(running: &mut Running, told: Told) {
+    let before = running.fetchers.restarts();
+    let deliveries = running.fetchers.hear(told);
+    deliver(running, deliveries);
+    if running.fetchers.restarts() > before {
+        let text = "the keys process ended and was started again: the log says how; QKD keys come again";
+        running.events.record(Draft::new(EventKind::Alarm, text));
+    }
+}
+
+fn deliver(running: &mut Running, deliveries: Vec<KeyDelivery>) {
+    for delivery in deliveries {
+        running.engine.handle_keys(running.now(), delivery);
     }
 }
 
@@ -151,7 +174,7 @@ fn pause(running: &Running) -> Duration {
 fn signalled(running: &mut Running, reloads: &mut Reloads, signalled: Signalled) -> Course {
     match signalled {
         Signalled::Rekey => running.engine.handle_command(running.now(), Command::Rekey(None)),
-        Signalled::Reload => reloads.begin(running, Wanted::File(running.file.clone()), false, None),
+        Signalled::Reload => reloads.begin(running, Wanted::File, false, None),
         Signalled::Stop => return Course::Stop,
     }
     Course::GoOn
@@ -185,13 +208,13 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &m
             running.events.answer(Selection { since_seconds, after, last }, wait, call.answer);
         }
         Request::Reload { dry_run } => {
-            reloads.begin(running, Wanted::File(running.file.clone()), dry_run, Some(call.answer));
+            reloads.begin(running, Wanted::File, dry_run, Some(call.answer));
         }
         Request::PeerAdd { sections, only_if, dry_run } => {
-            change_peers(running, reloads, PeerEdit::Add { sections }, only_if, dry_run, call.answer);
+            change_peers(running, reloads, Wanted::Added { sections }, only_if, dry_run, call.answer);
         }
         Request::PeerRemove { peer, only_if, dry_run } => {
-            change_peers(running, reloads, PeerEdit::Remove { peer }, only_if, dry_run, call.answer);
+            change_peers(running, reloads, Wanted::Removed { peer }, only_if, dry_run, call.answer);
         }
         Request::PolicyOverride { peer, qkd, for_seconds, reason } => {
             let answer = match which(running, peer.as_deref()) {
@@ -219,7 +242,7 @@ fn answer(running: &mut Running, waiters: &mut Waiters, live: &Live, reloads: &m
 fn change_peers(
     running: &Running,
     reloads: &mut Reloads,
-    edit: PeerEdit,
+    wanted: Wanted,
     only_if: Option<String>,
     dry_run: bool,
     answer: oneshot::Sender<Answer>,
@@ -235,7 +258,6 @@ fn change_peers(
         drop(answer.send(Answer::Refused { error }));
         return;
     }
-    let wanted = Wanted::Peers { file: running.file.clone(), runs: running.text.clone(), edit };
     reloads.begin(running, wanted, dry_run, Some(answer));
 }
 

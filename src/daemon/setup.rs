@@ -1,15 +1,19 @@
 //! From what was loaded to what the engine and the key sources are made of.
 
 use std::io;
+use std::path::Path;
 
-use super::load::{Loaded, PeerKeys};
+use super::load::{Loaded, PeerKeys, resolve};
+use super::start::{FailureKind, RunFailure};
 use crate::config::{self, CipherChoice, Config, Peer};
 use crate::crypto::aead::AeadBackend;
 use crate::crypto::entropy::Hedge;
 use crate::engine::setup::{EngineSetup, PeerSetup, PolicySetup, Restored};
 use crate::io::entropy::OsEntropy;
+use crate::io::keys_link::handover::{HANDOVER_BYTES_MAX, Handover};
 use crate::io::source::SourceSetup;
 use crate::io::state::{StateDir, StateKind};
+use crate::io::tls::files::TlsFiles;
 use crate::types::id::{PeerId, SourceId};
 use crate::types::offload::OffloadSet;
 use crate::types::policy::Cipher;
@@ -26,16 +30,36 @@ pub struct PeerSource {
     pub setup: SourceSetup,
 }
 
-/// All sources, paths resolved.
-pub fn sources(loaded: &Loaded) -> Vec<PeerSource> {
-    let peers = (0..).map(PeerId).zip(&loaded.config.peers);
+/// All sources of a configuration file, paths resolved.
+pub fn sources(file: &Path, config: &Config) -> Vec<PeerSource> {
+    let peers = (0..).map(PeerId).zip(&config.peers);
     let all = peers.flat_map(|(peer, setup)| setup.sources.iter().map(move |source| (peer, source)));
     all.map(|(peer, source)| PeerSource {
         peer,
         source: source.id,
-        setup: SourceSetup::from_config(source, |named| loaded.at(named)),
+        setup: SourceSetup::from_config(source, |named| resolve(file, &named.path)),
     })
     .collect()
+}
+
+/// Sources and the files of TLS for the keys process.
+///
+/// # Errors
+/// They are too many bytes.
+pub(super) fn handover(
+    generation: u32,
+    file: &Path,
+    config: &Config,
+    files: TlsFiles,
+) -> Result<SecretBytes, RunFailure> {
+    let sources = sources(file, config).into_iter().map(|source| source.setup).collect();
+    Handover { generation, sources, files }.to_bytes().map_err(|bytes| {
+        let text = format!(
+            "sources and TLS files come to {bytes} bytes, at most {HANDOVER_BYTES_MAX} are possible: use fewer, or smaller, \
+             files"
+        );
+        RunFailure { text, kind: FailureKind::Configuration }
+    })
 }
 
 /// Everything the engine needs: keys, policies, and what the peers kept over a restart.

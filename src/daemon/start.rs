@@ -3,33 +3,34 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
-use super::ask::Keeper;
+use super::ask::Asker;
 use super::audit::Audit;
 use super::events::{Events, PeerNames};
-use super::fetch::{Fetchers, ReadySource, ready_sources};
+use super::fetch::{Fetchers, ReadSource, read_sources};
 use super::keeper::Kept;
+use super::keeper::keys::Keys;
 use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
 use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
+use super::report::Sandboxes;
 use super::report::{Facts, facts, policy};
-use super::setup::PeerSource;
 use super::{certificates, kill_switch, setup};
 use crate::config::{Config, Peer};
-use crate::control::sandbox::Sandbox;
 use crate::crypto::self_test;
 use crate::dataplane::snapshot::Snapshot;
 use crate::engine::Engine;
 use crate::engine::output::Now;
 use crate::io::clock::Clock;
 use crate::io::control_socket::{ControlListener, ControlName, ControlSocket, lock_path, socket_path};
-use crate::io::kme_client::registry::KmeClients;
+use crate::io::keys_link::frames::Told;
 use crate::io::lock::{Lock, LockError};
 use crate::io::sandbox::Profile;
 use crate::io::self_test as offload_test;
@@ -38,9 +39,9 @@ use crate::io::system::netlink::take_steps;
 use crate::io::system::plan::InterfacePlan;
 use crate::io::tun::{self, TunQueue};
 use crate::io::udp::{DatagramSocket, UdpSocket};
-use crate::keys::request::KeyDelivery;
 use crate::types::id::PeerId;
 use crate::types::offload::{Offload, OffloadSet, Offloads};
+use crate::types::secret::SecretBytes;
 
 /// Tries to take a lock, and the pause after each: a second in all.
 const LOCK_TRIES: u32 = 20;
@@ -107,8 +108,8 @@ pub struct Running {
     pub(super) pumps: Option<Pumps>,
     pub(super) outlet: PumpOutlet,
     pub(super) fetchers: Fetchers,
-    pub(super) delivered: tokio::sync::mpsc::Receiver<KeyDelivery>,
-    pub(super) keeper: Keeper,
+    pub(super) told: tokio::sync::mpsc::Receiver<Told>,
+    pub(super) keeper: Asker,
     pub(super) state: StateDir,
     pub(super) _locks: [Lock; 2],
 }
@@ -140,10 +141,14 @@ pub struct Prepared {
     tun: tun::Tun,
     plan: InterfacePlan,
     usable: OffloadSet,
-    sources: Vec<ReadySource>,
-    clients: KmeClients,
+    sources: Vec<ReadSource>,
+    /// For the keys process; taken before this process is divided.
+    handover: Option<SecretBytes>,
     file: PathBuf,
 }
+
+/// Of the first handover.
+const FIRST_GENERATION: u32 = 1;
 
 /// Loads, checks and sets up. Needs a tokio runtime.
 ///
@@ -152,15 +157,16 @@ pub struct Prepared {
 pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Prepared, RunFailure> {
     let clock = Clock::start();
     let loaded = load(file)?;
-    for warning in loaded.warnings.iter().chain(&certificates::check(&loaded, clock.unix())?) {
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    let checked = certificates::check(&file, &loaded.config, clock.unix())?;
+    for warning in loaded.warnings.iter().chain(&checked.remarks) {
         tracing::warn!("{warning}");
     }
     self_test::run(crate::crypto::kem::default_backend()).map_err(|failure| RunFailure::other(failure.to_string()))?;
     let name = loaded.config.interface.name.clone();
     let (state, locks) = claim(&name, run_dir, state_dir).await?;
-    let mut clients = KmeClients::default();
-    let sources = ready_sources(setup::sources(&loaded), &mut clients);
-    let sources = sources.map_err(|error| RunFailure::other(error.to_string()))?;
+    let sources = read_sources(setup::sources(&file, &loaded.config), checked.held);
+    let handover = Some(setup::handover(FIRST_GENERATION, &file, &loaded.config, checked.files)?);
     let (control, control_name) = ControlListener::bind(&socket_path(run_dir, &name))
         .map_err(|error| RunFailure::io(socket_path(run_dir, &name).display(), &error))?;
     let listen = loaded.config.interface.listen;
@@ -171,45 +177,48 @@ pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Pr
     let (tun, plan) = interface(&loaded).await?;
     let usable = usable(loaded.config.interface.offload, &tun);
     receive_as(usable, &sockets);
-    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
     let name = control_name;
-    Ok(Prepared { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, clients, file })
+    Ok(Prepared { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, handover, file })
 }
 
 impl Prepared {
     /// What the keeper keeps; everything else is dropped here, keys wiped, descriptors closed: they are the other process's.
-    pub fn kept(self) -> Kept {
-        let Self { loaded, locks, name, tun, plan, file, .. } = self;
-        Kept { file, config: loaded.config, plan, index: tun.index, _name: name, _locks: locks }
+    pub fn kept(self, keys: Keys) -> Kept {
+        let Self { loaded: Loaded { config, text, .. }, locks, name, tun, plan, file, .. } = self;
+        let index = tun.index;
+        Kept { file, config, text, generation: FIRST_GENERATION, keys, plan, index, _name: name, _locks: locks }
     }
 
-    /// What files the packet process needs: the folders of everything that the configuration names, to be read again at a
-    /// reload, and its state, to be written.
+    /// What is for the keys process, once: nothing of it is left here.
+    pub fn handover(&mut self) -> Option<SecretBytes> {
+        self.handover.take()
+    }
+
+    /// What files the packet process needs: its state, to be written.
     pub fn profile(&self) -> Profile {
-        let mut read: Vec<PathBuf> =
-            named_files(&self.loaded).iter().filter_map(|path| path.parent()).map(Path::to_owned).collect();
-        read.extend(self.file.parent().map(Path::to_owned));
-        read.extend(std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from));
-        read.sort();
-        read.dedup();
-        Profile { write: vec![self.state.folder().to_owned()], read }
+        Profile::packets(self.state.folder().to_owned())
     }
 
     /// Everything that runs, in the process that will run it. Needs a tokio runtime.
     ///
     /// # Errors
     /// [`RunFailure`].
-    pub fn assemble(self, keeper: Keeper, sandbox: Sandbox) -> Result<(Running, ControlSocket), RunFailure> {
-        let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, clients, file } =
-            self;
+    pub fn assemble(
+        self,
+        keeper: Asker,
+        meeting: OwnedFd,
+        sandboxes: Sandboxes,
+    ) -> Result<(Running, ControlSocket), RunFailure> {
+        let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, file, .. } = self;
         // The keeper outlives this process and removes it.
         name.leave();
         let control = ControlSocket::over(control).map_err(|error| RunFailure::io("control socket", &error))?;
-        let (fetchers, delivered) = Fetchers::start(sources, clients);
+        let fetchers = Fetchers::start(meeting, FIRST_GENERATION, sources);
+        let (fetchers, told) = fetchers.map_err(|error| RunFailure::io("the keys process", &error))?;
         let sockets: Vec<Arc<UdpSocket>> = sockets.into_iter().map(Arc::new).collect();
         let mtu = InterfaceMtu::of(keeper.clone(), plan.clone());
         let offloads = Arc::new(Offloads::new(usable));
-        let facts = first_facts(&loaded, &sockets, sandbox);
+        let facts = first_facts(&loaded, &sockets, sandboxes);
         let config = loaded.config.clone();
         let numbered = || (0..).map(PeerId);
         let events = Events::new(clock, numbered().zip(names(&config)));
@@ -244,29 +253,13 @@ impl Prepared {
             pumps,
             outlet,
             fetchers,
-            delivered,
+            told,
             keeper,
             state,
             _locks: locks,
         };
         Ok((running, control))
     }
-}
-
-/// Every file that the configuration names.
-fn named_files(loaded: &Loaded) -> Vec<PathBuf> {
-    let own = loaded.at(&loaded.config.interface.private_key_file);
-    let of_peer = |peer: &Peer| {
-        let keys = std::iter::once(&peer.public_key_file).chain(&peer.psk_file).map(|named| loaded.at(named));
-        keys.collect::<Vec<_>>()
-    };
-    let mut files: Vec<PathBuf> = std::iter::once(own).chain(loaded.config.peers.iter().flat_map(of_peer)).collect();
-    for PeerSource { setup: source, .. } in setup::sources(loaded) {
-        let reach = source.reach;
-        files.extend([reach.ca_file, reach.cert_file, reach.key_file]);
-        files.extend(reach.key_password_file);
-    }
-    files
 }
 
 impl Running {
@@ -378,7 +371,7 @@ pub(super) fn names(config: &Config) -> impl Iterator<Item = PeerNames> {
     config.peers.iter().map(move |peer| PeerNames { name: peer.name.clone(), sources: sources(peer) })
 }
 
-fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>], sandbox: Sandbox) -> Facts {
+fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>], sandboxes: Sandboxes) -> Facts {
     let interface = &loaded.config.interface;
     let own = Facts {
         interface: interface.name.clone(),
@@ -387,7 +380,7 @@ fn first_facts(loaded: &Loaded, sockets: &[Arc<UdpSocket>], sandbox: Sandbox) ->
         offload: interface.offload,
         suite: loaded.me.suite(),
         policy: policy(&loaded.config.policy),
-        sandbox,
+        sandboxes,
         peers: Vec::new(),
     };
     let listen = sockets.first().and_then(|socket| socket.local_address().ok()).unwrap_or(interface.listen);

@@ -155,7 +155,7 @@ impl HttpsClient {
     /// [`SetupError`], which says which usual mistake it is.
     pub fn new(
         url: BaseUrl,
-        files: &ClientFiles<'_>,
+        files: ClientFiles<'_>,
         kme_tls: KmeTls,
         turn: Arc<Mutex<()>>,
     ) -> Result<Self, SetupError> {

@@ -17,6 +17,8 @@ pub mod identity;
 pub mod keeper_link;
 pub mod keyfile;
 pub mod keyfile_error;
+pub mod keys_link;
+pub mod keys_process;
 pub mod kme_client;
 pub mod kme_server;
 mod last_words;

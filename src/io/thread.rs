@@ -1,9 +1,10 @@
-//! How the kernel schedules a packet thread: setpriority(2), and the slack of its timers (prctl(2)).
+//! How the kernel schedules a packet thread: setpriority(2), and the slack of its timers; and what a process is called (prctl(2)).
 
+use std::ffi::CStr;
 use std::io;
 
 use nix::errno::Errno;
-use nix::sys::prctl::set_timerslack;
+use nix::sys::prctl::{set_name, set_timerslack};
 
 /// Nice value of a packet thread. A busy application beside it otherwise keeps every packet waiting for the rest of its
 /// time slice, some milliseconds; in the kernel's own tunnels this work runs before all applications.
@@ -25,6 +26,12 @@ pub fn prefer_this_thread() -> io::Result<()> {
 pub fn serve_this_thread() {
     // Who cannot be put back stays ahead: no harm.
     drop(set_nice(0));
+}
+
+/// What ps(1) and top(1) call the process whose first thread calls this; at most 15 bytes.
+pub fn name_this_process(name: &CStr) {
+    // A process without a name of its own works as well.
+    let _ = set_name(name);
 }
 
 fn set_nice(nice: libc::c_int) -> io::Result<()> {

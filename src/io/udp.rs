@@ -135,6 +135,11 @@ impl UdpSocket {
         Ok(Self { socket, dual: bound.is_ipv6() })
     }
 
+    /// For another process.
+    pub fn into_descriptor(self) -> std::os::fd::OwnedFd {
+        self.socket.into()
+    }
+
     fn bind_exactly(listen: SocketAddr) -> io::Result<Self> {
         Self::unbound(listen)?.bound(listen)
     }

@@ -62,7 +62,9 @@ impl Puppet {
 
 async fn ask(source: &mut Etsi014Source, asked: Asked) -> Result<(), SourceFailure> {
     let kind = match asked {
-        Asked::Status => return tokio::time::timeout(HANGS, source.status()).await.expect("a bounded time"),
+        Asked::Status => {
+            return tokio::time::timeout(HANGS, source.status()).await.expect("a bounded time").result.map(drop);
+        }
         Asked::New => KeyRequestKind::New { bits: 256 },
         Asked::ById => KeyRequestKind::ById { key_id: KeyId::new(broken_json::KEY_ID.as_bytes()).unwrap() },
     };
@@ -94,7 +96,6 @@ async fn refused(bad: &[Bad], good_after: usize) {
             good.unwrap_or_else(|failure| panic!("the good reply after {shown:?}: {failure:?}"));
         }
     }
-    assert_eq!(source.watch().snapshot().requests_failed, bad.len() as u64);
     assert!(resident_bytes().saturating_sub(before) < GROWTH_BYTES_MAX, "the memory grew");
 }
 

@@ -36,9 +36,9 @@ fn as_documented(habit: Fault, setup: SourceSetup) -> SourceSetup {
 /// Asks for the status and for a key at one end, and for that key at the other.
 async fn works(habit: Fault, master: &mut Etsi014Source, slave: &mut Etsi014Source) -> Result<(), SourceFailure> {
     if habit == Fault::StatusFails {
-        master.status().await.expect_err("the status fails");
+        master.status().await.result.expect_err("the status fails");
     } else {
-        master.status().await?;
+        master.status().await.result?;
     }
     let key = new_key(master).await?;
     assert_eq!(key_by_id(slave, &key.0).await?, key, "{habit}");

@@ -19,6 +19,7 @@ mod dialects;
 mod doctor;
 mod exactly_once;
 mod files;
+mod keys_process;
 mod kme_test;
 mod mistakes;
 mod pair;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plait::config::HttpMethod;
 use plait::etsi014::v1::request::NewKeys;
-use plait::io::source::{KeySource, SourceState};
+use plait::io::source::{KeySource, SourceFigures, SourceState};
 use plait::keys::request::KeyRequestKind;
 use plait::kme::catalogue::Fault;
 use plait::kme::fault::Times;
@@ -44,22 +44,23 @@ async fn an_id_in_another_case_keeps_the_initiators_spelling() {
 }
 
 #[tokio::test]
-async fn the_watch_shows_what_happened() {
+async fn the_figures_show_what_happened() {
     let pki = Pki::new();
     let server = serve(&pki, STILL, "").await;
     let mut a = source(site(&pki, &server, 0));
-    let watch = a.watch();
-    assert_eq!(watch.snapshot().state, SourceState::Unknown);
-    a.status().await.unwrap();
-    new_key(&mut a).await.unwrap();
-    let shown = watch.snapshot();
+    let mut figures = SourceFigures::new("fibre-1", "etsi014", None);
+    assert_eq!(figures.snapshot().state, SourceState::Unknown);
+    figures.note_status(&a.status().await);
+    let deadline = Duration::from_secs(10);
+    figures.note_key(&a.fetch(&KeyRequestKind::New { bits: 256 }, deadline).await);
+    let shown = figures.snapshot();
     assert_eq!((shown.name.as_str(), shown.kind, shown.state), ("fibre-1", "etsi014", SourceState::Ok));
     assert_eq!((shown.stored_keys.unwrap().0, shown.keys_used, shown.requests_ok), (100, 1, 2));
     assert_eq!(shown.tls.as_deref(), Some("TLSv1.3 X25519MLKEM768"));
-    assert!(shown.certificate_expiry.is_some() && shown.last_error.is_none());
+    assert!(shown.last_error.is_none());
     let unknown = KeyId::new(b"unknown").unwrap();
-    no_key_by_id(&mut a, &unknown).await.unwrap_err();
-    let shown = watch.snapshot();
+    figures.note_key(&a.fetch(&KeyRequestKind::ById { key_id: unknown }, Duration::from_secs(1)).await);
+    let shown = figures.snapshot();
     assert_eq!((shown.state, shown.requests_failed), (SourceState::Failing, 1));
     assert!(shown.last_error.unwrap().0.contains("unknown key_ID"));
 }
@@ -89,7 +90,7 @@ async fn every_refusal_has_its_class_and_its_words() {
         failure.reason == Reason::Refused && failure.text.contains("CN is SAE-X, local_sae is SAE-A"),
         "{failure:?}"
     );
-    let failure = source(stranger).status().await.unwrap_err();
+    let failure = source(stranger).status().await.result.unwrap_err();
     assert_eq!(failure.reason, Reason::Refused);
 
     let mut swapped = good.clone();

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use plait::io::tls::client::{ClientFiles, client_tls};
+use plait::io::tls::files::TlsFiles;
 use plait::io::tls::verify::Expected;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,13 +18,14 @@ pub(crate) struct Raw(TlsStream<TcpStream>);
 impl Raw {
     pub(crate) async fn connect(pki: &Pki, at: SocketAddr, sae: &str) -> Self {
         let files = ClientFiles {
+            bytes: &mut TlsFiles::default(),
             ca_file: &pki.file("ca.pem"),
             cert_file: &pki.file(&format!("{sae}.pem")),
             key_file: &pki.file(&format!("{sae}.key")),
             password_file: None,
             expected: Expected::Host,
         };
-        let config = client_tls(&files).unwrap().config;
+        let config = client_tls(files).unwrap().config;
         let tcp = TcpStream::connect(at).await.unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();
         Self(TlsConnector::from(config).connect(name, tcp).await.unwrap())

@@ -65,7 +65,7 @@ async fn the_sections_timeout_holds_if_it_is_shorter() {
     let stub = stub(&pki, |_| Act::Hang).await;
     let mut source = source(SourceSetup { timeout: Duration::from_millis(100), ..at(&pki, &stub) });
     assert_eq!(timeout(HANGS, new_key(&mut source)).await.unwrap().unwrap_err().reason, Reason::Deadline);
-    assert_eq!(timeout(HANGS, source.status()).await.unwrap().unwrap_err().reason, Reason::Deadline);
+    assert_eq!(timeout(HANGS, source.status()).await.unwrap().result.unwrap_err().reason, Reason::Deadline);
 }
 
 #[tokio::test]

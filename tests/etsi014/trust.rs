@@ -1,10 +1,11 @@
 //! Which certificates are accepted at either end, what a refusal says, and which TLS is good enough.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use plait::io::kme_client::registry::Reach;
 use plait::io::source::{KeySource, SourceSetup};
-use plait::keys::request::SourceFailure;
+use plait::keys::request::{KeyRequestKind, SourceFailure};
 use plait::types::policy::Reason;
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls::pki_types::ServerName;
@@ -140,8 +141,9 @@ async fn tls_1_2_is_spoken_and_shown() {
     let pki = Pki::new();
     let server = serve(&pki, STILL, "tls = \"1.2\"").await;
     let mut a = source(site(&pki, &server, 0));
-    new_key(&mut a).await.unwrap();
-    assert_eq!(a.watch().snapshot().tls.as_deref(), Some("TLSv1.2 X25519"));
+    let asked = a.fetch(&KeyRequestKind::New { bits: 256 }, Duration::from_secs(10)).await;
+    assert!(asked.result.is_ok());
+    assert_eq!(asked.tls.as_deref(), Some("TLSv1.2 X25519"));
 }
 
 #[tokio::test]

@@ -10,9 +10,9 @@ use plait::io::kme_client::methods::KmeClient;
 use plait::io::kme_client::registry::{KmeClients, Reach};
 use plait::io::kme_server::PairServer;
 use plait::io::source::{Etsi014Source, KeySource, SourceSetup};
-use plait::keys::request::{DeliveredKey, KeyRequest, KeyRequestKind, RequestId, SourceFailure};
+use plait::keys::request::{DeliveredKey, KeyRequestKind, SourceFailure};
 use plait::kme::file;
-use plait::types::id::{KeyId, PeerId, SaeId, SourceId};
+use plait::types::id::{KeyId, SaeId};
 
 use crate::pki::Pki;
 
@@ -95,7 +95,5 @@ pub(crate) async fn no_key_by_id(source: &mut Etsi014Source, key_id: &KeyId) -> 
 }
 
 pub(crate) async fn fetch(source: &mut Etsi014Source, kind: KeyRequestKind, deadline: Duration) -> Opened {
-    let source_id = SourceId::new(0).unwrap();
-    let request = KeyRequest { id: RequestId(1), peer: PeerId(0), source: source_id, kind, deadline };
-    open(source.fetch(&request).await)
+    open(source.fetch(&kind, deadline).await.result)
 }

@@ -99,6 +99,14 @@ impl Process {
         nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// The one of its processes that has this name.
+    pub(crate) fn part(&self, name: &str) -> nix::unistd::Pid {
+        let is_named = |pid: &nix::unistd::Pid| {
+            std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|comm| comm.trim() == name)
+        };
+        self.children().into_iter().find(is_named).unwrap_or_else(|| panic!("no {name}"))
+    }
+
     /// The processes that it started and that run.
     pub(crate) fn children(&self) -> Vec<nix::unistd::Pid> {
         let own = self.pid();

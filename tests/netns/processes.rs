@@ -1,7 +1,9 @@
-//! The daemon is two processes: one keeps its rights and sees no packet, the other reads packets and has no right.
+//! The daemon is three processes: one keeps its rights and sees no packet, one reads packets, one speaks to KMEs, and these two have no right.
 
 use crate::process::wait_for;
-use crate::topology::runnable;
+use crate::site::Status;
+use crate::topology::{inner4, runnable};
+use crate::traffic::{Echo, Flow};
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -32,7 +34,7 @@ fn who_reads_packets_has_no_right_and_no_file_but_its_own() {
     }
     let mut world = World::new();
     world.up_hybrid();
-    let packets = world.a.daemon().children()[0];
+    let packets = world.a.daemon().part("plait-packets");
     let threads = statuses(packets);
     assert!(threads.len() >= 4, "{} threads", threads.len());
     for thread in &threads {
@@ -62,7 +64,7 @@ fn who_keeps_its_rights_sees_no_packet() {
     }
     let mut world = World::new();
     world.up_hybrid();
-    let packets = world.a.daemon().children()[0];
+    let packets = world.a.daemon().part("plait-packets");
     let keeper = statuses(packets)[0]["PPid"].parse().map(Pid::from_raw).unwrap();
     assert_eq!(statuses(keeper).len(), 1, "one thread");
     let open = descriptors(keeper);
@@ -83,7 +85,7 @@ fn one_process_does_not_go_on_without_the_other() {
     }
     let mut world = World::new();
     world.up_hybrid();
-    let packets = world.a.daemon().children()[0];
+    let packets = world.a.daemon().part("plait-packets");
     kill(packets, Signal::SIGKILL).unwrap();
     let ended = wait_for("the end of the keeper", Duration::from_secs(5), || world.a.daemon().ended());
     assert_eq!(ended.code(), Some(8), "{}", world.a.log());
@@ -95,4 +97,75 @@ fn one_process_does_not_go_on_without_the_other() {
     world.a.kill();
     world.a.up();
     world.both(&["HYBRID"], Duration::from_secs(40));
+}
+
+#[test]
+fn who_speaks_to_kmes_has_no_right_no_packet_and_no_file() {
+    if !runnable("who_speaks_to_kmes_has_no_right_no_packet_and_no_file") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    let keys = world.a.daemon().part("plait-keys");
+    for thread in &statuses(keys) {
+        for set in ["CapEff", "CapPrm", "CapInh", "CapBnd", "CapAmb"] {
+            assert_eq!(thread[set], "0000000000000000", "{set} of {}", thread["Name"]);
+        }
+        assert_eq!((thread["Seccomp"].as_str(), thread["NoNewPrivs"].as_str()), ("2", "1"), "{}", thread["Name"]);
+    }
+    let log = std::fs::canonicalize(world.a.file("log")).unwrap();
+    for open in descriptors(keys) {
+        let text = open.to_string_lossy().into_owned();
+        let is_no_file = ["socket:", "pipe:", "anon_inode:"].iter().any(|kind| text.starts_with(kind));
+        assert!(is_no_file || open == log, "open: {text}");
+    }
+    let environment = std::fs::read(format!("/proc/{keys}/environ")).unwrap();
+    let names = environment.split(|byte| *byte == 0).filter(|text| !text.is_empty());
+    for name in names.map(|text| String::from_utf8_lossy(text).into_owned()) {
+        assert!(
+            ["PLAIT_LOG=", "JOURNAL_STREAM=", "LD_LIBRARY_PATH="].iter().any(|known| name.starts_with(known)),
+            "{name}"
+        );
+    }
+    let status = world.a.status().json;
+    for measure in ["capabilities", "no_new_privileges", "system_calls", "files", "memory", "secrets"] {
+        assert_eq!(status["keys_sandbox"][measure]["on"], true, "{status:#}");
+    }
+    // The connections to the KME are its own, and none is that of the packets.
+    let connected = |pid: Pid| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap()
+            + &std::fs::read_to_string(format!("/proc/{pid}/net/tcp6")).unwrap();
+        let open = descriptors(pid);
+        let inodes = text.lines().filter_map(|line| line.split_whitespace().nth(9));
+        inodes.filter(|inode| open.contains(&PathBuf::from(format!("socket:[{inode}]")))).count()
+    };
+    let packets = world.a.daemon().part("plait-packets");
+    assert!(connected(keys) >= 1 && connected(packets) == 0);
+}
+
+#[test]
+fn a_keys_process_that_is_killed_costs_no_packet_and_keys_come_again() {
+    if !runnable("a_keys_process_that_is_killed_costs_no_packet_and_keys_come_again") {
+        return;
+    }
+    let mut world = World::new();
+    world.set_policy("rekey", "\"2s\"");
+    world.up_hybrid();
+    let _echo = Echo::start(&world.net, "b");
+    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    for killed in 1..=2 {
+        let keys = world.a.daemon().part("plait-keys");
+        let used = world.a.status().source_number("keys_used");
+        kill(keys, Signal::SIGKILL).unwrap();
+        let is_back =
+            |status: &Status| status.json["keys_restarts"] == killed && status.source_number("keys_used") > used;
+        world.a.wait_status("keys again", Duration::from_secs(40), is_back);
+        world.both(&["HYBRID"], Duration::from_secs(40));
+    }
+    let report = flow.stop();
+    assert_eq!((report.lost(), report.duplicates), (0, 0), "of {}", report.sent());
+    let log = world.a.log();
+    assert!(log.contains("the keys process has ended (signal: 9 (SIGKILL)"), "{log}");
+    let told = world.a.run(&["events", "a"]).stdout;
+    assert!(String::from_utf8_lossy(&told).contains("the keys process ended and was started again"));
 }

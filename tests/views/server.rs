@@ -24,7 +24,8 @@ impl Server {
     pub(crate) fn start(view: Option<LiveView>) -> Self {
         let runtime = Runtime::new().unwrap();
         let (asks, mut asking) = mpsc::channel::<Ask>(1);
-        let listener = runtime.block_on(StatusListener::bind(([127, 0, 0, 1], 0).into())).unwrap();
+        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listener = runtime.block_on(async { StatusListener::over(socket) }).unwrap();
         let address = listener.local_address().unwrap();
         runtime.spawn(listener.serve(asks));
         let (asked, view) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(view)));

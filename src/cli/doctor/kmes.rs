@@ -36,7 +36,7 @@ pub(super) struct Kmes {
 pub(super) async fn look_at_all(loaded: &Loaded, status: Option<&StatusReport>) -> Kmes {
     let mut kmes =
         Kmes { clock: Step::new("clock", Outcome::Skipped, "no KME tells what time it is"), steps: Vec::new() };
-    for PeerSource { peer, setup, .. } in setup::sources(loaded) {
+    for PeerSource { peer, setup, .. } in setup::sources(&loaded.file, &loaded.config) {
         let (name, url) = (setup.name.clone(), setup.reach.url.authority());
         let kme = match of_setup(setup, name.clone()) {
             Ok(kme) => kme,

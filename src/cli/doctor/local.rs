@@ -27,7 +27,7 @@ pub(super) fn files(file: &std::path::Path, steps: &mut Vec<Step>) -> Option<Loa
         notes => Step::new("configuration", Outcome::Warning, notes.join("; ")),
     });
     let loaded = load(file).and_then(|loaded| {
-        let notes = certificates::check(&loaded, Clock::start().unix())?;
+        let notes = certificates::check(&loaded.file, &loaded.config, Clock::start().unix())?.remarks;
         Ok((loaded, notes))
     });
     match loaded {

@@ -162,7 +162,8 @@ fn policy(peer: &PeerReport) -> Step {
 /// How the process that reads packets is held: by what the kernel says of it, and by what it says itself.
 pub(super) fn sandbox(run_dir: &Path, interface: &str, status: &StatusReport) -> Step {
     const NAME: &str = "sandbox";
-    let missing = status.sandbox.as_ref().map(Sandbox::missing).unwrap_or_default();
+    let sandboxes = status.sandbox.iter().chain(&status.keys_sandbox);
+    let missing: Vec<String> = sandboxes.flat_map(Sandbox::missing).collect();
     match of_daemon(run_dir, interface) {
         Ok(Confinement { no_new_privileges: true, seccomp: true, has_capabilities: false }) if missing.is_empty() => {
             Step::new(NAME, Outcome::Ok, "the process that reads packets has no right, and no file but its own")

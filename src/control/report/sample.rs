@@ -81,6 +81,8 @@ pub(in crate::control) fn report() -> StatusReport {
         refused: counts(&[]),
         unclaimed: counts(&[("no_route", 0), ("not_ip", 0), ("malformed", 0), ("unknown_index", 0), ("queue", 0)]),
         sandbox: None,
+        keys_sandbox: None,
+        keys_restarts: None,
     }
 }
 

@@ -7,8 +7,8 @@ use super::difference::{of_interface, of_peer, refusal};
 use super::prepare::Prepared;
 use crate::config::{Config, Policy};
 use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadReport};
+use crate::control::time::rfc3339;
 use crate::daemon::effects::Effects;
-use crate::daemon::fetch::SourceFiles;
 use crate::daemon::live::Live;
 use crate::daemon::pump::PumpNews;
 use crate::daemon::refused::Refused;
@@ -16,7 +16,8 @@ use crate::daemon::report::facts;
 use crate::daemon::setup;
 use crate::daemon::start::{Running, Wires, names, receive_as};
 use crate::engine::arrange::Arranged;
-use crate::io::keeper_link::Ask;
+use crate::io::keeper_link::{Ask, Reply};
+use crate::io::source::HeldFiles;
 use crate::io::udp::UdpSocket;
 use crate::types::id::{PeerId, SourceMask};
 
@@ -45,24 +46,23 @@ pub(super) async fn apply(
         changes,
         warnings: prepared.warnings.clone(),
     };
-    running.keeper.ask(Ask::Check { text: prepared.text.clone() }).await?;
     if dry_run {
         return Ok(report);
     }
     let sockets = sockets(running, &prepared).await?;
-    running.keeper.ask(Ask::Set { text: prepared.text.clone() }).await?;
+    running.keeper.ask(Ask::Set).await?;
     if let Some(sockets) = sockets
         && let Err(refused) = change_sockets(running, sockets).await
     {
         // What cannot be taken back either is set anew by the next reload.
-        drop(running.keeper.ask(Ask::Set { text: running.text.clone() }).await);
+        drop(running.keeper.ask(Ask::Set).await);
         return Err(refused);
     }
     let has_changed_mtu = prepared.config.interface.mtu != running.config.interface.mtu;
     running.mtu.replan(prepared.plan.clone(), has_changed_mtu);
     running.plan = prepared.plan.clone();
     if prepared.config.status_listen != running.config.status_listen {
-        live.listen(prepared.config.status_listen);
+        live.listen(prepared.config.status_listen, &running.keeper);
     }
     running.audit.change_mode(prepared.config.interface.audit);
     let is_new = |name: &&str| !by_name.contains_key(*name);
@@ -70,7 +70,8 @@ pub(super) async fn apply(
         // What an earlier peer of that name left must be on the disk before it is read.
         effects.settle().await;
     }
-    arrange(running, effects, prepared, &by_name, &renewed);
+    let generation = hand_over_sources(running).await?;
+    arrange(running, effects, prepared, (&by_name, &renewed), generation);
     Ok(report)
 }
 
@@ -160,8 +161,9 @@ fn compare_sources(running: &Running, by_name: &BTreeMap<String, PeerId>, new: &
 }
 
 /// What is another about a source's files, if anything is.
-fn file_change(old: &SourceFiles, new: &SourceFiles) -> Option<String> {
-    let own = (old.own != new.own).then(|| format!("another certificate of ours, until {}", new.ends()));
+fn file_change(old: &HeldFiles, new: &HeldFiles) -> Option<String> {
+    let own = (old.own != new.own)
+        .then(|| format!("another certificate of ours, until {}", new.ends().map_or_else(|| "?".to_owned(), rfc3339)));
     let ca = (old.ca != new.ca).then(|| "another ca_file".to_owned());
     let parts: Vec<String> = own.into_iter().chain(ca).collect();
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -172,7 +174,7 @@ async fn sockets(running: &Running, new: &Prepared) -> Result<Option<Vec<UdpSock
     if new.config.interface.listen == running.config.interface.listen {
         return Ok(None);
     }
-    let descriptors = running.keeper.ask(Ask::Bind { text: new.text.clone() }).await?;
+    let descriptors = running.keeper.descriptors(Ask::Bind).await?;
     let sockets = descriptors.into_iter().map(UdpSocket::adopt).collect::<std::io::Result<Vec<_>>>();
     let refused = |text: String| Refused { blame: Blame::System, text };
     let sockets = sockets.map_err(|error| refused(format!("sockets of the keeper: {error}")))?;
@@ -204,13 +206,23 @@ async fn change_sockets(running: &mut Running, sockets: Vec<UdpSocket>) -> Resul
     Ok(())
 }
 
+/// Their number. Only a keeper that has gone refuses; then this process ends too.
+async fn hand_over_sources(running: &Running) -> Result<u32, Refused> {
+    match running.keeper.ask(Ask::Sources).await?.message {
+        Reply::Generation { number } => Ok(number),
+        Reply::Done | Reply::Loaded(_) | Reply::Refused { .. } => {
+            Err(Refused { blame: Blame::System, text: "the keeper does not say what it handed over".to_owned() })
+        }
+    }
+}
+
 /// Peers, sources, names: nothing here can fail, and the packet threads see it as one change.
 fn arrange(
     running: &mut Running,
     effects: &mut Effects,
     prepared: Prepared,
-    by_name: &BTreeMap<String, PeerId>,
-    renewed: &BTreeMap<String, SourceMask>,
+    (by_name, renewed): (&BTreeMap<String, PeerId>, &BTreeMap<String, SourceMask>),
+    generation: u32,
 ) {
     let Prepared { config, text, setups, sources, .. } = prepared;
     let now = running.now();
@@ -234,7 +246,7 @@ fn arrange(
     let wanted = wanted.collect();
     // There is room: it was looked at before anything was touched.
     let Some(ids) = running.engine.arrange(now, wanted) else { return };
-    running.fetchers.change(sources, &ids);
+    running.fetchers.change(generation, sources, &ids);
     let renewed = by_name.iter().filter_map(|(name, id)| Some((*id, *renewed.get(name)?))).collect();
     running.pacing = running.pacing.rebuilt(ids.iter().copied().zip(&config.peers), &renewed);
     running.name_peers(&ids, &config);

@@ -1,20 +1,16 @@
 //! Another configuration while the daemon runs: all of it is read and checked first; then what differs is changed, and
 //! nothing else is touched. A configuration that cannot be used changes nothing.
 //!
-//! `peers` is the text that runs with one peer more or less; `prepare` reads, on a thread of its own, while the loop goes
-//! on; `difference` says what is another; `apply` changes it.
+//! Who reads is the keeper; `prepare` makes of it what the engine takes, on a thread of its own, while the loop goes on;
+//! `difference` says what is another; `apply` changes it.
 
 mod apply;
 mod difference;
-mod peers;
 mod prepare;
-
-use std::path::PathBuf;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
-pub(super) use self::peers::PeerEdit;
 use self::prepare::Prepared;
 use super::effects::Effects;
 use super::live::Live;
@@ -23,24 +19,10 @@ use super::start::Running;
 use crate::control::event::{Draft, EventKind};
 use crate::control::reload::{Change, ReloadReport};
 use crate::control::request::Answer;
+use crate::io::keeper_link::{Ask, Wanted};
 
 /// Changes of one reload that are told as events of their own; the others follow as one with their number.
 const EVENTS_MAX: usize = 64;
-
-/// What is wanted.
-pub(super) enum Wanted {
-    /// The file as it is now.
-    File(PathBuf),
-    /// What runs, with one peer more or less.
-    Peers {
-        /// The configuration file: names of other files count from its folder.
-        file: PathBuf,
-        /// The text that runs.
-        runs: String,
-        /// What is to be another.
-        edit: PeerEdit,
-    },
-}
 
 /// One reload that is being read.
 struct Order {
@@ -80,14 +62,9 @@ impl Reloads {
             return;
         }
         self.order = Some(Order { dry_run, answer });
-        let (read, clients, now) = (self.read.clone(), running.fetchers.fresh_clients(), running.now().unix);
+        let (read, keeper, file) = (self.read.clone(), running.keeper.clone(), running.file.clone());
         tokio::task::spawn_blocking(move || {
-            let prepared = match wanted {
-                Wanted::File(file) => prepare::from_file(&file, clients, now),
-                Wanted::Peers { file, runs, edit } => {
-                    peers::loaded(&file, &runs, &edit).and_then(|loaded| prepare::from_loaded(loaded, clients, now))
-                }
-            };
+            let prepared = keeper.ask_now(&Ask::Load { wanted }).and_then(|came| prepare::from_keeper(&file, came));
             // The loop has ended: nobody waits any more.
             drop(read.blocking_send(prepared));
         });

@@ -1,18 +1,23 @@
-//! Reads the whole new configuration and every file that it names, before anything is touched; on a thread of its own.
+//! Makes of what the keeper read what the engine takes, before anything is touched; on a thread of its own.
 
 use std::path::Path;
 
-use crate::config::Config;
+use data_encoding::BASE64;
+
+use crate::config::{self, Config};
 use crate::control::reload::Blame;
-use crate::daemon::fetch::{ReadySource, ready_sources};
-use crate::daemon::load::Loaded;
+use crate::crypto::kem::default_backend;
+use crate::daemon::fetch::{ReadSource, read_sources};
+use crate::daemon::load::{PeerKeys, interface_of};
 use crate::daemon::refused::Refused;
-use crate::daemon::start::{RunFailure, plan_of};
-use crate::daemon::{certificates, load, setup};
+use crate::daemon::setup;
+use crate::daemon::start::plan_of;
 use crate::engine::setup::PeerSetup;
-use crate::io::kme_client::registry::KmeClients;
+use crate::identity::PublicIdentity;
+use crate::io::keeper_link::{Came, LoadedConfig, Reply};
 use crate::io::system::plan::InterfacePlan;
-use crate::types::time::UnixTime;
+use crate::types::policy::Suite;
+use crate::types::secret::Secret;
 
 /// A configuration that is whole and right in itself.
 pub(super) struct Prepared {
@@ -24,34 +29,41 @@ pub(super) struct Prepared {
     pub(super) fingerprint: String,
     /// In the order of the configuration.
     pub(super) setups: Vec<PeerSetup>,
-    /// With their files read, numbered by the places of their peers.
-    pub(super) sources: Vec<ReadySource>,
+    /// Numbered by the places of their peers.
+    pub(super) sources: Vec<ReadSource>,
     /// How the interface is to be.
     pub(super) plan: InterfacePlan,
     /// What is allowed and probably not meant.
     pub(super) warnings: Vec<String>,
 }
 
-/// From the file as it is now.
+/// From what the keeper has read of `file`, or of what runs with one peer more or less.
 ///
 /// # Errors
-/// As `plait check` would say, with its places.
-pub(super) fn from_file(file: &Path, clients: KmeClients, now: UnixTime) -> Result<Prepared, Refused> {
-    from_loaded(load::load(file).map_err(RunFailure::from)?, clients, now)
+/// It answers with something else.
+pub(super) fn from_keeper(file: &Path, came: Came<Reply>) -> Result<Prepared, Refused> {
+    let Reply::Loaded(loaded) = came.message else { return Err(strange("an answer to another question")) };
+    let LoadedConfig { text, warnings, fingerprint, peers, sources } = *loaded;
+    let config = config::parse(&file.display().to_string(), &interface_of(file), &text);
+    let config = config.map_err(|error| strange(&error.to_string()))?;
+    let psks = came.secret.expose().as_chunks::<32>().0;
+    let keys = peers.iter().zip(psks).map(|((suite, public), psk)| {
+        let suite = Suite::from_number(*suite).ok_or_else(|| strange("a suite that is not known"))?;
+        let public = BASE64.decode(public.as_bytes()).map_err(|error| strange(&error.to_string()))?;
+        let public = PublicIdentity::from_bytes(default_backend(), suite, &public);
+        let public = public.map_err(|error| strange(&error.to_string()))?;
+        Ok(PeerKeys { public, psk: Secret::filled(|out| out.copy_from_slice(psk)) })
+    });
+    let keys = keys.collect::<Result<Vec<_>, Refused>>()?;
+    let places = setup::sources(file, &config);
+    if (keys.len(), places.len()) != (config.peers.len(), sources.len()) {
+        return Err(strange("keys or sources of fewer peers than there are"));
+    }
+    let plan = plan_of(&config)?;
+    let (setups, sources) = (setup::peers(&config, keys), read_sources(places, sources));
+    Ok(Prepared { config, text, fingerprint, setups, sources, plan, warnings })
 }
 
-/// From what was loaded, whose text may never have been a file.
-///
-/// # Errors
-/// As [`from_file`].
-pub(super) fn from_loaded(loaded: Loaded, mut clients: KmeClients, now: UnixTime) -> Result<Prepared, Refused> {
-    let mut warnings = loaded.warnings.clone();
-    warnings.extend(certificates::check(&loaded, now).map_err(RunFailure::from)?);
-    let plan = plan_of(&loaded.config)?;
-    let sources = ready_sources(setup::sources(&loaded), &mut clients);
-    let sources = sources.map_err(|error| Refused { blame: Blame::Configuration, text: error.to_string() })?;
-    let fingerprint = loaded.me.fp().to_string();
-    let Loaded { config, text, peers, .. } = loaded;
-    let setups = setup::peers(&config, peers);
-    Ok(Prepared { config, text, fingerprint, setups, sources, plan, warnings })
+fn strange(text: &str) -> Refused {
+    Refused { blame: Blame::System, text: format!("the keeper's answer cannot be used: {text}") }
 }

@@ -11,6 +11,7 @@ use crate::etsi014::v1::pin::Pin;
 use crate::etsi014::v1::url::BaseUrl;
 use crate::io::https::HttpsClient;
 use crate::io::tls::client::ClientFiles;
+use crate::io::tls::files::TlsFiles;
 use crate::io::tls::material::SetupError;
 use crate::io::tls::verify::Expected;
 
@@ -45,19 +46,20 @@ impl Reach {
     }
 }
 
-/// The clients of one configuration. A reload makes a new registry, which reads all files anew.
+/// The clients of one configuration. Another configuration has a new registry, with the files as they are then.
 #[derive(Default)]
 pub struct KmeClients {
     clients: BTreeMap<Reach, Arc<HttpsClient>>,
     /// By host and port: one request at a time to one KME, whoever asks.
     turns: BTreeMap<(String, u16), Arc<Mutex<()>>>,
+    files: TlsFiles,
 }
 
 impl KmeClients {
-    /// Without any client: each reads its files anew. Those of one KME still take turns with the earlier ones.
+    /// Without any client, over these files. Those of one KME still take turns with the earlier ones.
     #[must_use]
-    pub fn fresh(&self) -> Self {
-        Self { clients: BTreeMap::new(), turns: self.turns.clone() }
+    pub fn anew(&self, files: TlsFiles) -> Self {
+        Self { clients: BTreeMap::new(), turns: self.turns.clone(), files }
     }
 
     /// The client for a KME: a known one, or a new one whose files are read now.
@@ -71,6 +73,7 @@ impl KmeClients {
         let kme = (reach.url.host().to_owned(), reach.url.port());
         let turn = Arc::clone(self.turns.entry(kme).or_default());
         let files = ClientFiles {
+            bytes: &mut self.files,
             ca_file: &reach.ca_file,
             cert_file: &reach.cert_file,
             key_file: &reach.key_file,
@@ -78,7 +81,7 @@ impl KmeClients {
             expected: reach.expected(),
         };
         let kme_tls = if reach.is_pq_only { KmeTls::PostQuantum } else { KmeTls::Any };
-        let client = Arc::new(HttpsClient::new(reach.url.clone(), &files, kme_tls, turn)?);
+        let client = Arc::new(HttpsClient::new(reach.url.clone(), files, kme_tls, turn)?);
         self.clients.insert(reach.clone(), Arc::clone(&client));
         Ok(client)
     }

@@ -1,11 +1,13 @@
-//! Files: those of a list, and no others (landlock(7)).
+//! Files: those of a list, and no others; TCP only where it is needed (landlock(7)).
 
 use std::path::{Path, PathBuf};
 
 use landlock::{
-    ABI, Access, AccessFs, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset, RulesetAttr,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, PathFd, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
+
+use super::{Profile, Role};
 
 /// The newest form of the rules that this was written for; an older kernel takes what it knows of it.
 const NEWEST: ABI = ABI::V7;
@@ -27,10 +29,13 @@ const RESOLVER: [&str; 9] = [
 ///
 /// # Errors
 /// In words: this kernel has no Landlock, or refuses.
-pub(super) fn confine(read: &[PathBuf], write: &[PathBuf]) -> Result<String, String> {
+pub(super) fn confine(profile: &Profile) -> Result<String, String> {
     let words = |error: landlock::RulesetError| error.to_string();
     let rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort);
     let rules = rules.handle_access(AccessFs::from_all(NEWEST)).map_err(words)?;
+    // Keys connect to KMEs on any port; packets connect to nobody, and nobody listens.
+    let kept = if profile.role == Role::Keys { AccessNet::ConnectTcp.into() } else { BitFlags::EMPTY };
+    let rules = rules.handle_access(AccessNet::from_all(NEWEST) & !kept).map_err(words)?;
     let rules = rules.scope(Scope::from_all(NEWEST)).map_err(words)?;
     let mut rules = rules.create().map_err(words)?;
     let reading = AccessFs::ReadFile | AccessFs::ReadDir;
@@ -38,9 +43,9 @@ pub(super) fn confine(read: &[PathBuf], write: &[PathBuf]) -> Result<String, Str
     let writing =
         reading | (AccessFs::from_write(NEWEST) & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::MakeSym));
     let resolver = resolver_folder();
-    let readable = read.iter().chain(&resolver).map(PathBuf::as_path);
-    let readable = readable.chain(RESOLVER.iter().map(Path::new)).map(|path| (path, reading));
-    let writable = write.iter().map(|path| (path.as_path(), writing));
+    let resolver = RESOLVER.iter().map(Path::new).chain(resolver.as_deref());
+    let readable = resolver.filter(|_| profile.role == Role::Keys).map(|path| (path, reading));
+    let writable = profile.write.iter().map(|path| (path.as_path(), writing));
     for (path, access) in readable.chain(writable) {
         // What is not there cannot be allowed, and need not be.
         let Ok(fd) = PathFd::new(path) else { continue };

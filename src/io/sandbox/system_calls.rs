@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Role;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Is, SeccompCondition as Condition,
     SeccompFilter, SeccompRule, TargetArch, apply_filter,
@@ -170,17 +171,18 @@ const PRCTLS: [libc::c_int; 6] = [
     libc::PR_CAPBSET_READ,
 ];
 
-/// Families of new sockets: the control socket's and systemd's, those of KMEs and of resolving their names, and netlink, which
-/// gives nothing but answers to who has no right.
-const FAMILIES: [libc::c_int; 4] = [libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// Families of new sockets for packets: those of systemd and journald.
+const FAMILIES_PACKETS: &[libc::c_int] = &[libc::AF_UNIX];
+/// For keys those of KMEs and of resolving their names too, and netlink, which gives nothing but answers to who has no right.
+const FAMILIES_KEYS: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
 
 /// Confines this thread and those that it starts.
 ///
 /// # Errors
 /// In words: this kernel has no seccomp, or refuses.
-pub(super) fn confine() -> Result<String, String> {
+pub(super) fn confine(role: Role) -> Result<String, String> {
     absent(&ABSENT)?;
-    apply_filter(&allow_list()?).map_err(|error| error.to_string())?;
+    apply_filter(&allow_list(role)?).map_err(|error| error.to_string())?;
     Ok(String::new())
 }
 
@@ -194,16 +196,21 @@ pub(super) fn absent(calls: &[libc::c_long]) -> Result<(), String> {
     apply_filter(&absent).map_err(|error| error.to_string())
 }
 
-fn allow_list() -> Result<BpfProgram, String> {
+fn allow_list(role: Role) -> Result<BpfProgram, String> {
     let mut rules: BTreeMap<libc::c_long, Vec<SeccompRule>> = BTreeMap::new();
     // Of two filters the stricter answer stands: what is absent must not end the process here.
     rules.extend(ALLOWED.iter().chain(OLDER).chain(&ABSENT).map(|call| (*call, Vec::new())));
     let thread = libc::CLONE_THREAD as u64;
     rules.insert(libc::SYS_clone, vec![argument(0, Length::Qword, Is::MaskedEq(thread), thread)?]);
-    rules.insert(libc::SYS_ioctl, one_of(1, IOCTLS)?);
-    rules.insert(libc::SYS_prctl, one_of(0, PRCTLS.map(|option| option as u64))?);
-    rules.insert(libc::SYS_socket, one_of(0, FAMILIES.map(|family| family as u64))?);
-    rules.insert(libc::SYS_socketpair, one_of(0, [libc::AF_UNIX as u64])?);
+    rules.insert(libc::SYS_ioctl, one_of(1, &IOCTLS)?);
+    rules.insert(libc::SYS_prctl, one_of(0, &PRCTLS.map(|option| option as u64))?);
+    let families = match role {
+        Role::Packets => FAMILIES_PACKETS,
+        Role::Keys => FAMILIES_KEYS,
+    };
+    let families: Vec<u64> = families.iter().map(|family| *family as u64).collect();
+    rules.insert(libc::SYS_socket, one_of(0, &families)?);
+    rules.insert(libc::SYS_socketpair, one_of(0, &[libc::AF_UNIX as u64])?);
     // Limits are read; to set them takes a new value.
     rules.insert(libc::SYS_prlimit64, vec![argument(2, Length::Qword, Is::Eq, 0)?]);
     program(rules, SeccompAction::KillProcess, SeccompAction::Allow)
@@ -219,8 +226,8 @@ fn program(
     filter.try_into().map_err(|error: seccompiler::BackendError| error.to_string())
 }
 
-fn one_of<const N: usize>(at: u8, values: [u64; N]) -> Result<Vec<SeccompRule>, String> {
-    values.into_iter().map(|value| argument(at, Length::Dword, Is::Eq, value)).collect()
+fn one_of(at: u8, values: &[u64]) -> Result<Vec<SeccompRule>, String> {
+    values.iter().map(|value| argument(at, Length::Dword, Is::Eq, *value)).collect()
 }
 
 fn argument(at: u8, length: Length, is: Is, value: u64) -> Result<SeccompRule, String> {

@@ -14,16 +14,28 @@ use std::process::{Command, ExitStatus, Stdio};
 const DO: &str = "PLAIT_SANDBOX_DOES";
 /// Its folder to write to.
 const IN: &str = "PLAIT_SANDBOX_IN";
+/// What its profile is for.
+const AS: &str = "PLAIT_SANDBOX_AS";
 /// What a child returns that was refused with an error.
 const REFUSED: i32 = 42;
 
-/// A child that enters the sandbox and does that one thing.
+/// A child that enters the sandbox of a packet process, or of another, and does that one thing.
 fn child(what: &str) -> ExitStatus {
+    child_as("packets", what)
+}
+
+fn child_as(role: &str, what: &str) -> ExitStatus {
     let place = tempfile::tempdir().unwrap();
     std::fs::write(place.path().join("there"), b"x").unwrap();
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "io::sandbox::tests::does_what_it_is_told", "--nocapture"]);
-    command.env(DO, what).env(IN, place.path()).stdout(Stdio::null()).stderr(Stdio::null()).stdin(Stdio::null());
+    command
+        .env(DO, what)
+        .env(AS, role)
+        .env(IN, place.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .stdin(Stdio::null());
     command.status().unwrap()
 }
 
@@ -39,9 +51,12 @@ fn does_what_it_is_told() {
     if what == "kernel without landlock" {
         std::process::exit(i32::from(!is_told_and_the_rest_holds(&place)));
     }
-    let sandbox = enter(&Profile { write: vec![place.clone()], read: Vec::new() }, hidden());
+    let is_for_keys = std::env::var(AS).is_ok_and(|role| role == "keys");
+    let profile = if is_for_keys { Profile::keys() } else { Profile::packets(place.clone()) };
+    let open = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    let sandbox = enter(&profile, hidden());
     assert_eq!(sandbox.missing(), Vec::<String>::new());
-    let done = act(&what, &place);
+    let done = if what == "connect what was open" { connect(&open) } else { act(&what, &place) };
     std::process::exit(if done.is_ok() { 0 } else { REFUSED });
 }
 
@@ -53,9 +68,17 @@ fn hidden() -> Measure {
 /// In a process whose kernel answers as one from before Landlock does.
 fn is_told_and_the_rest_holds(place: &std::path::Path) -> bool {
     system_calls::absent(&[libc::SYS_landlock_create_ruleset]).unwrap();
-    let sandbox = enter(&Profile { write: vec![place.to_owned()], read: Vec::new() }, hidden());
+    let sandbox = enter(&Profile::packets(place.to_owned()), hidden());
     let missing = sandbox.missing();
     missing.len() == 1 && missing.iter().all(|measure| measure.starts_with("landlock: this kernel has no Landlock"))
+}
+
+/// That nobody listens there is no refusal of the sandbox.
+fn connect(socket: &socket2::Socket) -> std::io::Result<()> {
+    match socket.connect(&std::net::SocketAddr::from(([127, 0, 0, 1], 9)).into()) {
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
+        done => done,
+    }
 }
 
 fn act(what: &str, place: &std::path::Path) -> std::io::Result<()> {
@@ -67,7 +90,9 @@ fn act(what: &str, place: &std::path::Path) -> std::io::Result<()> {
             std::fs::remove_file(place.join("there"))
         }
         "threads" => std::thread::Builder::new().spawn(|| ())?.join().map_err(|_| std::io::Error::other("panic")),
-        "sockets" => TcpListener::bind("127.0.0.1:0").and_then(|_| UdpSocket::bind("[::1]:0")).map(drop),
+        "listen" => TcpListener::bind("127.0.0.1:0").map(drop),
+        "datagrams" => UdpSocket::bind("[::1]:0").map(drop),
+        "connect" => connect(&socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None)?),
         "names" => std::net::ToSocketAddrs::to_socket_addrs("localhost:80").map(drop),
         "shadow" => std::fs::read("/etc/shadow").map(drop),
         "elsewhere" => std::fs::write("/tmp/plait-sandbox", b"x"),
@@ -89,16 +114,33 @@ fn act(what: &str, place: &std::path::Path) -> std::io::Result<()> {
 
 #[test]
 fn what_the_packet_process_needs_works() {
-    for what in ["state", "threads", "sockets", "names"] {
+    for what in ["state", "threads"] {
         let ended = child(what);
         assert!(ended.success(), "{what}: {ended}");
     }
 }
 
 #[test]
+fn what_the_keys_process_needs_works() {
+    for what in ["threads", "names", "connect", "connect what was open", "datagrams"] {
+        let ended = child_as("keys", what);
+        assert!(ended.success(), "{what}: {ended}");
+    }
+}
+
+#[test]
+fn packets_connect_to_nobody_and_keys_listen_to_nobody() {
+    for what in ["listen", "datagrams", "connect"] {
+        assert_eq!(child(what).signal(), Some(libc::SIGSYS), "{what}");
+    }
+    assert_eq!(child("connect what was open").code(), Some(REFUSED));
+    assert_eq!(child_as("keys", "listen").code(), Some(REFUSED));
+}
+
+#[test]
 fn files_elsewhere_are_refused() {
-    for what in ["shadow", "elsewhere"] {
-        assert_eq!(child(what).code(), Some(REFUSED), "{what}");
+    for (role, what) in [("packets", "shadow"), ("packets", "elsewhere"), ("keys", "shadow"), ("keys", "state")] {
+        assert_eq!(child_as(role, what).code(), Some(REFUSED), "{role}: {what}");
     }
     assert!(!std::path::Path::new("/tmp/plait-sandbox").exists());
 }
@@ -116,6 +158,8 @@ fn a_kernel_without_landlock_is_told_and_the_rest_holds() {
 #[test]
 fn what_a_thief_would_call_ends_the_process() {
     for what in ["program", "limits", "packet socket", "mount", "namespace", "capability"] {
-        assert_eq!(child(what).signal(), Some(libc::SIGSYS), "{what}");
+        for role in ["packets", "keys"] {
+            assert_eq!(child_as(role, what).signal(), Some(libc::SIGSYS), "{role}: {what}");
+        }
     }
 }

@@ -3,21 +3,18 @@
 use std::future::Future;
 use std::time::Duration;
 
-use super::watch::SourceWatch;
-use crate::keys::request::{DeliveredKey, KeyRequest, SourceFailure};
+use super::asked::{Asked, Stock};
+use crate::keys::request::{DeliveredKey, KeyRequestKind};
 
-/// How often the daemon asks a source for its status: slow, because it is advisory and the KME has better to do.
+/// How often a source is asked for its status: slow, because it is advisory and the KME has better to do.
 pub const STATUS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Anything that yields QKD keys.
 pub trait KeySource: Send {
-    /// Answers one request: a key, or why there is none. Takes no longer than the request's deadline once it is sent;
-    /// a key that would come later is thrown away.
-    fn fetch(&mut self, request: &KeyRequest) -> impl Future<Output = Result<DeliveredKey, SourceFailure>> + Send;
+    /// Answers one request: a key, or why there is none. Takes no longer than `deadline` once it is sent; a key that would
+    /// come later is thrown away.
+    fn fetch(&mut self, kind: &KeyRequestKind, deadline: Duration) -> impl Future<Output = Asked<DeliveredKey>> + Send;
 
-    /// Asks the KME for its status and keeps it for [`KeySource::watch`]. Advisory: no request is decided by it.
-    fn status(&mut self) -> impl Future<Output = Result<(), SourceFailure>> + Send;
-
-    /// A handle that shows the source's figures while a fetch runs.
-    fn watch(&self) -> SourceWatch;
+    /// Asks the KME for its status. Advisory: no request is decided by it.
+    fn status(&mut self) -> impl Future<Output = Asked<Stock>> + Send;
 }

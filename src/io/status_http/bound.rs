@@ -53,12 +53,14 @@ struct Desk {
 }
 
 impl StatusListener {
-    /// Listens on this address.
+    /// Over a socket that listens. Needs a tokio runtime.
     ///
     /// # Errors
-    /// The system's: the address is not of this machine, or the port is taken.
-    pub async fn bind(listen: SocketAddr) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::bind(listen).await?, loopback: listen.ip().to_canonical().is_loopback() })
+    /// The system's.
+    pub fn over(socket: std::net::TcpListener) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        let loopback = socket.local_addr()?.ip().to_canonical().is_loopback();
+        Ok(Self { listener: TcpListener::from_std(socket)?, loopback })
     }
 
     /// The address with its port.

@@ -7,12 +7,15 @@ use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 
+use super::files::TlsFiles;
 use super::leaf::Leaf;
 use super::material::{self, SetupError};
 use super::verify::{Expected, KmeVerifier};
 
 /// Files and checks of one source.
 pub struct ClientFiles<'a> {
+    /// What they hold.
+    pub bytes: &'a mut TlsFiles,
     /// The only issuers trusted.
     pub ca_file: &'a Path,
     /// Our certificate and its chain.
@@ -37,15 +40,15 @@ pub struct ClientTls {
 ///
 /// # Errors
 /// [`SetupError`], which names the file and the mistake.
-pub fn client_tls(files: &ClientFiles<'_>) -> Result<ClientTls, SetupError> {
-    let identity = material::identity(files.cert_file, files.key_file, files.password_file)?;
+pub fn client_tls(files: ClientFiles<'_>) -> Result<ClientTls, SetupError> {
+    let identity = material::identity(files.bytes, files.cert_file, files.key_file, files.password_file)?;
     // A pin replaces chain and name: an unusable ca_file is then no reason to refuse.
     let roots = match files.expected {
         Expected::Pin(_) => RootCertStore::empty(),
-        Expected::Host | Expected::Name(_) => material::trust(files.ca_file)?,
+        Expected::Host | Expected::Name(_) => material::trust(files.bytes, files.ca_file)?,
     };
     let provider = aws_lc_rs::default_provider();
-    let verifier = KmeVerifier::new(files.expected.clone(), roots, provider.signature_verification_algorithms);
+    let verifier = KmeVerifier::new(files.expected, roots, provider.signature_verification_algorithms);
     let builder = ClientConfig::builder_with_provider(Arc::new(provider)).with_safe_default_protocol_versions();
     let builder = builder.map_err(|error| SetupError::Other(error.to_string()))?;
     let builder = builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier));

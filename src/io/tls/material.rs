@@ -7,14 +7,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use zeroize::Zeroizing;
 
+use super::files::TlsFiles;
 use super::leaf::Leaf;
 use super::pkcs12;
-use crate::io::keyfile;
 use crate::io::keyfile_error::KeyFileError;
-use crate::types::secret::SecretBytes;
 
 /// Bytes of a PEM file: a bundle of a few hundred certificates.
-const PEM_BYTES_MAX: usize = 1024 * 1024;
+pub const PEM_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a password.
 const PASSWORD_BYTES_MAX: usize = 1024;
 
@@ -55,11 +54,16 @@ pub struct Identity {
 ///
 /// # Errors
 /// [`SetupError`], which names the file and the mistake.
-pub fn identity(cert_file: &Path, key_file: &Path, password_file: Option<&Path>) -> Result<Identity, SetupError> {
-    let password = password_file.map(password).transpose()?;
+pub fn identity(
+    files: &mut TlsFiles,
+    cert_file: &Path,
+    key_file: &Path,
+    password_file: Option<&Path>,
+) -> Result<Identity, SetupError> {
+    let password = password_file.map(|file| password(files, file)).transpose()?;
     let password = password.as_ref().map(|password| password.as_str());
-    let of_cert = container(cert_file, keyfile::read_public(cert_file, PEM_BYTES_MAX)?, password)?;
-    let key_bytes: SecretBytes = keyfile::read_linked_secret(key_file, PEM_BYTES_MAX)?;
+    let of_cert = container(files, cert_file, password)?;
+    let key_bytes = files.secret(key_file, PEM_BYTES_MAX)?;
     let of_key = match pkcs12::is_container(key_bytes.expose()) {
         true => Some(pkcs12::open(key_bytes.expose(), password).map_err(|text| content(key_file, text))?),
         false => None,
@@ -68,7 +72,7 @@ pub fn identity(cert_file: &Path, key_file: &Path, password_file: Option<&Path>)
         let text = "is named by key_password_file, but neither cert_file nor key_file is PKCS#12: leave it out";
         return Err(content(file, text));
     }
-    let chain = of_cert.map_or_else(|| certificates(cert_file), |container| Ok(container.chain))?;
+    let chain = of_cert.map_or_else(|| certificates(files, cert_file), |container| Ok(container.chain))?;
     let leaf = chain.first().and_then(|leaf| Leaf::read(leaf));
     let leaf = leaf.ok_or_else(|| content(cert_file, "the first certificate is not a readable X.509 certificate"))?;
     if leaf.is_version_1 {
@@ -87,10 +91,10 @@ pub fn identity(cert_file: &Path, key_file: &Path, password_file: Option<&Path>)
 ///
 /// # Errors
 /// [`SetupError`], which names the mistake: a leaf in place of its issuer above all.
-pub fn trust(ca_file: &Path) -> Result<RootCertStore, SetupError> {
+pub fn trust(files: &mut TlsFiles, ca_file: &Path) -> Result<RootCertStore, SetupError> {
     let mut roots = RootCertStore::empty();
     let mut leaves = Vec::new();
-    for der in certificates(ca_file)? {
+    for der in certificates(files, ca_file)? {
         let facts = Leaf::read(&der).ok_or_else(|| content(ca_file, "holds a certificate that cannot be read"))?;
         if facts.is_ca || facts.is_version_1 {
             roots.add(der).map_err(|error| content(ca_file, format!("a CA certificate is unusable: {error}")))?;
@@ -111,30 +115,36 @@ pub fn trust(ca_file: &Path) -> Result<RootCertStore, SetupError> {
     }
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
-    let bytes = keyfile::read_public(path, PEM_BYTES_MAX)?;
-    refuse_binary(path, &bytes)?;
-    let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
+fn certificates(files: &mut TlsFiles, path: &Path) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    let bytes = files.public(path, PEM_BYTES_MAX)?;
+    let bytes = bytes.expose();
+    refuse_binary(path, bytes)?;
+    let certs: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
     let certs = certs.map_err(|error| content(path, format!("is not readable as PEM: {error}")))?;
     if certs.is_empty() {
-        let came = if has(&bytes, b"PRIVATE KEY-----") { "only a private key" } else { "none" };
+        let came = if has(bytes, b"PRIVATE KEY-----") { "only a private key" } else { "none" };
         return Err(content(path, format!("expected -----BEGIN CERTIFICATE-----, found {came}")));
     }
     Ok(certs)
 }
 
 /// The container in a `cert_file`; it holds the key too, so it must be as closed as a key file.
-fn container(path: &Path, bytes: Vec<u8>, password: Option<&str>) -> Result<Option<pkcs12::Container>, SetupError> {
-    if !pkcs12::is_container(&bytes) {
+fn container(
+    files: &mut TlsFiles,
+    path: &Path,
+    password: Option<&str>,
+) -> Result<Option<pkcs12::Container>, SetupError> {
+    let bytes = files.public(path, PEM_BYTES_MAX)?;
+    if !pkcs12::is_container(bytes.expose()) {
         return Ok(None);
     }
-    drop(keyfile::read_linked_secret(path, PEM_BYTES_MAX)?);
-    pkcs12::open(&bytes, password).map(Some).map_err(|text| content(path, text))
+    files.secret(path, PEM_BYTES_MAX)?;
+    pkcs12::open(bytes.expose(), password).map(Some).map_err(|text| content(path, text))
 }
 
 /// What stands in the file, but for the end of its line.
-fn password(path: &Path) -> Result<Zeroizing<String>, SetupError> {
-    let bytes = keyfile::read_linked_secret(path, PASSWORD_BYTES_MAX)?;
+fn password(files: &mut TlsFiles, path: &Path) -> Result<Zeroizing<String>, SetupError> {
+    let bytes = files.secret(path, PASSWORD_BYTES_MAX)?;
     let text = std::str::from_utf8(bytes.expose()).map_err(|_| content(path, "is not a password in UTF-8"))?;
     let line = text.strip_suffix('\n').unwrap_or(text);
     Ok(Zeroizing::new(line.strip_suffix('\r').unwrap_or(line).to_owned()))

@@ -6,6 +6,7 @@ use rustls::crypto::aws_lc_rs;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{NamedGroup, ServerConfig};
 
+use super::files::TlsFiles;
 use super::material::{self, SetupError};
 use crate::kme::file::{KmeServing, ServedTls};
 
@@ -15,8 +16,9 @@ use crate::kme::file::{KmeServing, ServedTls};
 /// [`SetupError`], which names the file and the mistake.
 pub fn server_tls(serving: &KmeServing) -> Result<Arc<ServerConfig>, SetupError> {
     let other = |error: &dyn std::fmt::Display| SetupError::Other(error.to_string());
-    let identity = material::identity(&serving.cert_file, &serving.key_file, None)?;
-    let roots = Arc::new(material::trust(&serving.ca_file)?);
+    let mut files = TlsFiles::default();
+    let identity = material::identity(&mut files, &serving.cert_file, &serving.key_file, None)?;
+    let roots = Arc::new(material::trust(&mut files, &serving.ca_file)?);
     let mut provider = aws_lc_rs::default_provider();
     if serving.tls == ServedTls::Classical {
         let curves = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];

@@ -8,37 +8,27 @@ use crate::daemon::load::{LoadFailure, Loaded, load_text};
 use crate::daemon::refused::Refused;
 use crate::daemon::start::RunFailure;
 
-/// One peer more or less.
-pub(in crate::daemon) enum PeerEdit {
-    /// These sections come.
-    Add {
-        /// A `[[peer]]` section and its `[[qkd]]` sections.
-        sections: String,
-    },
-    /// The sections of this peer go.
-    Remove {
-        /// Its name.
-        peer: String,
-    },
-}
-
-/// Loads the text that comes out.
+/// With a peer more: these `[[peer]]` and `[[qkd]]` sections.
 ///
 /// # Errors
 /// The edit cannot be made, or what comes out is refused as a whole; places are those of the sections handed over.
-pub(super) fn loaded(file: &Path, runs: &str, edit: &PeerEdit) -> Result<Loaded, Refused> {
-    let refused = |blame| move |error: EditError| Refused { blame, text: error.to_string() };
-    match edit {
-        PeerEdit::Add { sections } => {
-            let added = add_peer(runs, sections).map_err(refused(Blame::Configuration))?;
-            let loaded = load_text(file, added.text.clone(), Vec::new());
-            loaded.map_err(|failure| refuse(failure, |text| in_sections(text, file, &added)))
-        }
-        PeerEdit::Remove { peer } => {
-            let text = remove_peer(runs, peer).map_err(refused(Blame::Request))?;
-            load_text(file, text, Vec::new()).map_err(|failure| refuse(failure, str::to_owned))
-        }
-    }
+pub(super) fn with_peer(file: &Path, runs: &str, sections: &str) -> Result<Loaded, Refused> {
+    let added = add_peer(runs, sections).map_err(|error| refused(Blame::Configuration, &error))?;
+    let loaded = load_text(file, added.text.clone(), Vec::new());
+    loaded.map_err(|failure| refuse(failure, |text| in_sections(text, file, &added)))
+}
+
+/// Without the sections of this peer.
+///
+/// # Errors
+/// There is no such peer, or what comes out is refused as a whole.
+pub(super) fn without_peer(file: &Path, runs: &str, peer: &str) -> Result<Loaded, Refused> {
+    let text = remove_peer(runs, peer).map_err(|error| refused(Blame::Request, &error))?;
+    load_text(file, text, Vec::new()).map_err(|failure| refuse(failure, str::to_owned))
+}
+
+fn refused(blame: Blame, error: &EditError) -> Refused {
+    Refused { blame, text: error.to_string() }
 }
 
 fn refuse(failure: LoadFailure, words: impl Fn(&str) -> String) -> Refused {
@@ -65,10 +55,7 @@ mod tests {
         let runs = "[interface]\nprivate_key_file = \"k\"\n[policy]\nqkd = \"off\"\n[[peer]]\nname = \"b\"\n\
                     public_key_file = \"b\"\nallowed_ips = [\"10.0.0.0/8\"]\n";
         let file = Path::new("/nowhere/hq.toml");
-        let add = |sections: &str| {
-            let edit = PeerEdit::Add { sections: sections.to_owned() };
-            loaded(file, runs, &edit).err().unwrap().text
-        };
+        let add = |sections: &str| with_peer(file, runs, sections).err().unwrap().text;
         let new = "# new\n[[peer]]\nname = \"c\"\npublic_key_file = \"c\"\n";
         let text = add(&format!("{new}allowed_ips = [\"10.7.0.0/16\"]\n"));
         let expected = "new sections:5:16: allowed_ips: \"10.7.0.0/16\" overlaps \"10.0.0.0/8\" of line 8";
@@ -78,8 +65,7 @@ mod tests {
         let text = add(&format!("{new}allowed_ips = [\"192.168.0.0/16\"]\n"));
         assert!(text.contains("/nowhere/hq.toml:2:20: private_key_file"), "{text}");
         assert!(text.contains("new sections:4:19: public_key_file"), "{text}");
-        let edit = PeerEdit::Remove { peer: "b".to_owned() };
-        let text = loaded(file, runs, &edit).err().unwrap().text;
+        let text = without_peer(file, runs, "b").err().unwrap().text;
         assert!(text.contains("expected 1 to") && text.contains("[[peer]]"), "{text}");
     }
 }

@@ -1,0 +1,157 @@
+//! The process that keeps its rights: it watches over the two others, and does for the packet process what takes a right.
+//!
+//! It sees no packet and no answer of a KME, and keeps no key: what was loaded is dropped here once the others have it.
+//! `keys` has the keys process start again, `work` answers the packet process, `load` and `edit` read configurations for it.
+
+mod edit;
+pub mod keys;
+mod load;
+mod work;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use self::keys::Keys;
+use self::work::{Answer, Work};
+use super::start::RunFailure;
+use super::{certificates, setup};
+use crate::config::Config;
+use crate::io::clock::Clock;
+use crate::io::control_socket::ControlName;
+use crate::io::keeper_link::Link;
+use crate::io::lock::Lock;
+use crate::io::system::plan::InterfacePlan;
+use crate::types::secret::SecretBytes;
+use crate::types::time::UnixTime;
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// What the keeper keeps of what was set up.
+pub struct Kept {
+    /// The configuration file.
+    pub(super) file: PathBuf,
+    /// What is in use, and its text.
+    pub(super) config: Config,
+    pub(super) text: String,
+    /// Number of the sources that the keys process has or will have.
+    pub(super) generation: u32,
+    pub(super) keys: Keys,
+    /// How the interface is.
+    pub(super) plan: InterfacePlan,
+    /// The kernel's number of it.
+    pub(super) index: u32,
+    /// Removed when the last process ends.
+    pub(super) _name: ControlName,
+    pub(super) _locks: [Lock; 2],
+}
+
+/// How the packet process ended.
+pub enum End {
+    /// By itself, with this exit code; it has said why.
+    Exited(u8),
+    /// The kernel ended it.
+    Killed(Signal),
+}
+
+/// Signals that are passed on, and that of a child that has ended.
+const PASSED_ON: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGUSR1];
+
+/// Holds signals back until [`keep`] takes them; the child lets them through again with [`let_signals_through`].
+///
+/// # Errors
+/// What the system says.
+pub fn hold_signals_back() -> Result<(), RunFailure> {
+    signals().thread_block().map_err(|error| RunFailure::io("signals", &error.into()))
+}
+
+/// See [`hold_signals_back`].
+///
+/// # Errors
+/// What the system says.
+pub fn let_signals_through() -> Result<(), RunFailure> {
+    signals().thread_unblock().map_err(|error| RunFailure::io("signals", &error.into()))
+}
+
+fn signals() -> SigSet {
+    PASSED_ON.into_iter().chain([Signal::SIGCHLD]).collect()
+}
+
+/// Watches until the packet process has ended.
+///
+/// # Errors
+/// The system refuses to let it watch.
+pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
+    let watch = |what: &str| {
+        let what = what.to_owned();
+        move |error: Errno| RunFailure::io(what, &error.into())
+    };
+    let signals = SignalFd::with_flags(&signals(), SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK);
+    let signals = signals.map_err(watch("signals"))?;
+    // Made on this side of the fork: two processes cannot share one. It has no thread of its own.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| RunFailure::io("runtime", &error))?;
+    let mut work = Work { kept, runtime, clock: Clock::start(), ready: None };
+    let mut link = Some(link);
+    loop {
+        let again = work.look_at_keys();
+        let again = again.map_or(PollTimeout::NONE, |again| PollTimeout::try_from(again).unwrap_or(PollTimeout::MAX));
+        let mut ready = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
+        ready.extend(link.iter().map(|link| PollFd::new(link.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut ready, again) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(error) => return Err(watch("poll")(error)),
+        }
+        let is_asked = ready.get(1).and_then(PollFd::any).unwrap_or(false);
+        if is_asked && !link.as_ref().is_some_and(|link| work.serve(link)) {
+            link = None;
+        }
+        while let Ok(Some(signal)) = signals.read_signal() {
+            let signal = i32::try_from(signal.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+            if let Some(signal) = signal.filter(|signal| PASSED_ON.contains(signal)) {
+                // If it has ended, its end is seen below.
+                let _ = kill(child, signal);
+            }
+        }
+        let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).map_err(watch("waitpid"))?;
+        if let WaitStatus::Exited(_, code) = status {
+            return Ok(End::Exited(u8::try_from(code).unwrap_or(1)));
+        }
+        if let WaitStatus::Signaled(_, signal, _) = status {
+            return Ok(End::Killed(signal));
+        }
+    }
+}
+
+impl Work {
+    /// Answers one question; `false` if there will be none any more.
+    fn serve(&mut self, link: &Link) -> bool {
+        let ask = match link.asked() {
+            Ok(Some(ask)) => ask,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::error!(%error, "the packet process asks for what it cannot have: nothing more is done for it");
+                return false;
+            }
+        };
+        let Answer { reply, secret, beside } = self.answer(ask);
+        let beside: Vec<BorrowedFd<'_>> = beside.iter().map(AsFd::as_fd).collect();
+        link.reply(&reply, secret.expose(), &beside).is_ok()
+    }
+
+    fn look_at_keys(&mut self) -> Option<Duration> {
+        let Kept { file, config, generation, keys, .. } = &mut self.kept;
+        let now = self.clock.unix();
+        keys.look(|| sources(*generation, file, config, now))
+    }
+}
+
+/// The files as they are now: after a start of its own the keys process has none, and nobody kept them for it.
+fn sources(generation: u32, file: &Path, config: &Config, now: UnixTime) -> Result<SecretBytes, String> {
+    let checked = certificates::check(file, config, now).map_err(|failure| failure.text)?;
+    setup::handover(generation, file, config, checked.files).map_err(|failure| failure.text)
+}
