@@ -30,7 +30,7 @@ PARSERS = (
     "src/kme/api.rs", "src/control/request.rs", "src/control/event.rs", "src/control/audit/chain.rs",
     "src/control/audit/verify.rs", "src/control/time.rs", "src/keys/state_file.rs", "src/keys/ratchet.rs",
     "src/keys/clock.rs", "src/keys/budget.rs", "src/handshake/reassembly.rs", "src/dataplane/frame.rs",
-    "src/dataplane/segment.rs", "src/dataplane/bundle.rs", "src/session/fast_rekey.rs",
+    "src/dataplane/segment.rs", "src/dataplane/bundle.rs", "src/session/fast_rekey.rs", "src/io/keys_link/",
 )
 
 

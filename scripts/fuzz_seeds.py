@@ -111,6 +111,34 @@ def kme():
     put("pair_file", (ROOT / "tests/fuzz/pair.toml").read_text(), 'name = "x"', "")
 
 
+def keys_link():
+    text = lambda words: struct.pack(">H", len(words)) + words.encode()
+    some = lambda field: b"\1" + field
+    place = struct.pack(">II", 1, 0)
+    ask = b"\1" + place + struct.pack(">QI", 7, 2000)
+    put("keys_link", ask + b"\0" + struct.pack(">H", 256), ask + b"\1bc490419-7d60-487f-adc1-4ddcc177c139", ask + b"\2", ask + b"\1\n", b"\2", b"\2\0", b"")
+    asked = lambda method, tls: bytes([method]) + struct.pack(">Q", 15000) + tls
+    tls = some(text("TLSv1.3 X25519MLKEM768"))
+    key = b"\0" + text("bc490419-7d60-487f-adc1-4ddcc177c139") + bytes(range(32))
+    answer = b"\3" + struct.pack(">Q", 7)
+    put("keys_link", answer + asked(2, tls) + key, answer + asked(3, b"\0") + b"\1\4unknown key_ID\nx", answer + asked(3, b"\0") + b"\1\0",
+        answer + asked(9, b"\0"), answer + asked(2, tls) + b"\2", answer + asked(2, b"\2"), answer + asked(2, b"\0") + b"\1\1\xff",
+        answer + asked(2, tls) + key + bytes(2048))
+    put("keys_link", *(b"\4" + place + asked(1, tls) + b"\0" + stored for stored in (some(struct.pack(">Q", 812)), b"\0", b"\2")),
+        b"\4" + place + asked(1, b"\0") + b"\1\1not reached")
+    file = lambda path, content: text(path) + struct.pack(">I", len(content)) + content
+    files = struct.pack(">I", 2) + file("/etc/plait/ca.pem", b"issuer") + file("/etc/plait/sae.key", b"")
+    def source(url, more, method):
+        paths = b"".join(text(f"/etc/plait/{name}") for name in ("ca.pem", "sae.pem", "sae.key"))
+        options = some(text("/etc/plait/password")) + some(text("kme.example")) + some(bytes(32)) + b"\1" if more else b"\0\0\0\0"
+        return text("fibre-1") + text(url) + paths + options + text("SAE-A") + text("SAE-B") + struct.pack(">I", 2000) + bytes([method])
+    good = source("https://kme.example:8443", False, 0)
+    put("keys_link", struct.pack(">I", 5) + files + struct.pack(">I", 2) + good + source("https://[fd00::1]/prefix", True, 1),
+        struct.pack(">III", 1, 0, 0), struct.pack(">III", 1, 0, 1) + source("http://kme", False, 0), struct.pack(">III", 1, 0, 1) + source("https://kme", False, 7),
+        struct.pack(">III", 1, 0, 1) + good.replace(b"SAE-A", b"SAE\n-"), struct.pack(">III", 1, 0, 1) + good.replace(b"fibre-1", b"fibre\xff1"),
+        struct.pack(">III", 1, 0, 1) + good + b"\0", struct.pack(">II", 1, 0xffffffff))
+
+
 def operators():
     for file in sorted((ROOT / "tests/config").glob("*.toml")):
         put("configuration", file.read_text())
@@ -143,7 +171,7 @@ def live():
 
 
 def main():
-    for make in (handshakes, rekeys, records, kme, operators, live):
+    for make in (handshakes, rekeys, records, kme, keys_link, operators, live):
         make()
     print(subprocess.run(["du", "-sh", str(CORPUS)], capture_output=True, text=True, check=True).stdout.strip())
 

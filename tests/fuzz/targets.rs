@@ -20,6 +20,8 @@ use plait::etsi014::v1::{base64, container, error, path, pin, status, url};
 use plait::handshake::cookie::Cookie;
 use plait::handshake::reassembly::I1Reassembly;
 use plait::identity::{Fingerprint, read_psk, read_public, read_secret};
+use plait::io::keys_link::frames::{KeyAsk, Told};
+use plait::io::keys_link::handover::Handover;
 use plait::keys::budget::RequestBudget;
 use plait::keys::clock::PolicyClock;
 use plait::keys::ratchet::RatchetStore;
@@ -57,7 +59,7 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 29] = [
+pub(crate) const TARGETS: [Target; 30] = [
     Target { name: "handshake_datagram", run: handshake_datagram },
     Target { name: "handshake_bodies", run: handshake_bodies },
     Target { name: "handshake_terms", run: handshake_terms },
@@ -78,6 +80,7 @@ pub(crate) const TARGETS: [Target; 29] = [
     Target { name: "kme_url", run: kme_url },
     Target { name: "kme_request", run: kme_request },
     Target { name: "kme_order", run: kme_order },
+    Target { name: "keys_link", run: keys_link },
     Target { name: "pair_file", run: pair_file },
     Target { name: "configuration", run: configuration },
     Target { name: "control_request", run: control_request },
@@ -250,6 +253,17 @@ fn kme_error(bytes: &[u8]) -> bool {
 
 fn kme_base64(bytes: &[u8]) -> bool {
     base64::decode(&text(bytes)).is_some_and(|key| base64::encode(key.expose()).expose() == bytes)
+}
+
+/// What the three processes say to each other of keys: what is taken comes back as it was, but for words that are made fit to be shown.
+fn keys_link(bytes: &[u8]) -> bool {
+    let ask = KeyAsk::parse(bytes).inspect(|ask| assert_eq!(ask.to_bytes(), bytes));
+    let told = Told::parse(bytes).inspect(|told| assert!(Told::parse(&told.to_bytes()).is_ok()));
+    let handover = Handover::parse(bytes).inspect(|handover| {
+        let again = Handover::parse(handover.to_bytes().unwrap().expose()).unwrap();
+        assert_eq!(again.sources, handover.sources);
+    });
+    ask.is_ok() || told.is_ok() || handover.is_ok()
 }
 
 fn kme_url(bytes: &[u8]) -> bool {

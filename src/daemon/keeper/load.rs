@@ -1,6 +1,7 @@
 //! Reads a whole new configuration and every file that it names, before anything is touched.
 
-use super::{Kept, edit};
+use super::edit;
+use super::kept::Kept;
 use crate::control::reload::Blame;
 use crate::daemon::load::{self, Loaded};
 use crate::daemon::refused::Refused;

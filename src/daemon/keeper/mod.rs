@@ -4,24 +4,22 @@
 //! `keys` has the keys process start again, `work` answers the packet process, `load` and `edit` read configurations for it.
 
 mod edit;
+mod kept;
 pub mod keys;
 mod load;
 mod work;
 
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use self::keys::Keys;
+pub use self::kept::Kept;
 use self::work::{Answer, Work};
 use super::start::RunFailure;
 use super::{certificates, setup};
 use crate::config::Config;
 use crate::io::clock::Clock;
-use crate::io::control_socket::ControlName;
 use crate::io::keeper_link::Link;
-use crate::io::lock::Lock;
-use crate::io::system::plan::InterfacePlan;
 use crate::types::secret::SecretBytes;
 use crate::types::time::UnixTime;
 use nix::errno::Errno;
@@ -30,25 +28,6 @@ use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-
-/// What the keeper keeps of what was set up.
-pub struct Kept {
-    /// The configuration file.
-    pub(super) file: PathBuf,
-    /// What is in use, and its text.
-    pub(super) config: Config,
-    pub(super) text: String,
-    /// Number of the sources that the keys process has or will have.
-    pub(super) generation: u32,
-    pub(super) keys: Keys,
-    /// How the interface is.
-    pub(super) plan: InterfacePlan,
-    /// The kernel's number of it.
-    pub(super) index: u32,
-    /// Removed when the last process ends.
-    pub(super) _name: ControlName,
-    pub(super) _locks: [Lock; 2],
-}
 
 /// How the packet process ended.
 pub enum End {

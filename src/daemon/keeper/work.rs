@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use data_encoding::BASE64;
 use tokio::runtime::Runtime;
 
-use super::Kept;
+use super::kept::Kept;
 use super::load::{self, Loadable};
 use crate::config::Config;
 use crate::control::reload::Blame;

@@ -7,7 +7,7 @@ use landlock::{
     RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::{Profile, Role};
+use super::profile::{Profile, Role};
 
 /// The newest form of the rules that this was written for; an older kernel takes what it knows of it.
 const NEWEST: ABI = ABI::V7;

@@ -6,39 +6,11 @@
 mod capabilities;
 mod files;
 mod hardening;
+mod profile;
 mod system_calls;
 
-use std::path::PathBuf;
-
+pub use self::profile::Profile;
 use crate::control::sandbox::{Measure, Sandbox};
-
-/// What the process still needs.
-pub struct Profile {
-    /// Folders in which it makes, changes and removes files.
-    write: Vec<PathBuf>,
-    role: Role,
-}
-
-/// What the process is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    /// Packets: what sockets it needs it has or is given, but for those inside this machine.
-    Packets,
-    /// Keys: it resolves names and connects to KMEs.
-    Keys,
-}
-
-impl Profile {
-    /// For the packet process, which writes in its state folder.
-    pub fn packets(state: PathBuf) -> Self {
-        Self { write: vec![state], role: Role::Packets }
-    }
-
-    /// For the keys process, which writes nowhere.
-    pub fn keys() -> Self {
-        Self { write: Vec::new(), role: Role::Keys }
-    }
-}
 
 /// Gives everything up but what the profile names; where secrets lie was decided before. The order matters: what comes
 /// later needs what goes last.

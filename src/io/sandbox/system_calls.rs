@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Role;
+use super::profile::Role;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Is, SeccompCondition as Condition,
     SeccompFilter, SeccompRule, TargetArch, apply_filter,

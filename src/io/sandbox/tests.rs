@@ -8,6 +8,7 @@
 use super::*;
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 
 /// Names what the child is to do; without it the test starts one for each thing.
