@@ -18,6 +18,7 @@
 
 // The harness.
 mod blocks;
+mod canary;
 mod capture;
 mod config;
 mod forge;

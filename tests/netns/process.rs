@@ -95,7 +95,8 @@ impl Process {
         }
     }
 
-    fn pid(&self) -> nix::unistd::Pid {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 

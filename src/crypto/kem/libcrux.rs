@@ -6,6 +6,7 @@ use libcrux_ml_kem::MlKemPrivateKey;
 use zeroize::Zeroize;
 
 use super::api::{Kem, KemKeyPair, SEED_BYTES, SHARED_BYTES};
+use super::stack::leaving_nothing;
 use crate::types::policy::Suite;
 use crate::types::secret::{Secret, SecretBytes};
 
@@ -48,10 +49,10 @@ impl Kem for LibcruxKem {
     }
 
     fn generate(&self, suite: Suite, seed: &Secret<SEED_BYTES>) -> KemKeyPair {
-        match suite {
+        leaving_nothing(|| match suite {
             Suite::MlKem1024 => libcrux!(mlkem1024, seed => generate),
             Suite::MlKem768 => libcrux!(mlkem768, seed => generate),
-        }
+        })
     }
 
     fn is_valid_ek(&self, suite: Suite, ek: &[u8]) -> bool {
@@ -70,16 +71,20 @@ impl Kem for LibcruxKem {
         if !self.is_valid_ek(suite, ek) {
             return None;
         }
-        Some(match suite {
-            Suite::MlKem1024 => libcrux!(mlkem1024, ek, m => encapsulate),
-            Suite::MlKem768 => libcrux!(mlkem768, ek, m => encapsulate),
+        leaving_nothing(|| {
+            Some(match suite {
+                Suite::MlKem1024 => libcrux!(mlkem1024, ek, m => encapsulate),
+                Suite::MlKem768 => libcrux!(mlkem768, ek, m => encapsulate),
+            })
         })
     }
 
     fn decapsulate(&self, suite: Suite, dk: &SecretBytes, ct: &[u8]) -> Option<Secret<SHARED_BYTES>> {
-        Some(match suite {
-            Suite::MlKem1024 => libcrux!(mlkem1024, dk, ct => decapsulate),
-            Suite::MlKem768 => libcrux!(mlkem768, dk, ct => decapsulate),
+        leaving_nothing(|| {
+            Some(match suite {
+                Suite::MlKem1024 => libcrux!(mlkem1024, dk, ct => decapsulate),
+                Suite::MlKem768 => libcrux!(mlkem768, dk, ct => decapsulate),
+            })
         })
     }
 }

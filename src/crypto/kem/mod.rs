@@ -7,6 +7,7 @@ mod modulus;
 #[cfg(feature = "kem-pqcrypto")]
 mod pqcrypto;
 mod rustcrypto;
+mod stack;
 
 pub use api::{Kem, KemKeyPair, SEED_BYTES, SHARED_BYTES};
 
