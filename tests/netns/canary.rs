@@ -149,6 +149,26 @@ fn qkd_keys(world: &World, site: &Site, saes: [&str; 2], ids: &BTreeSet<String>)
     })
 }
 
+/// All secrets that the test knows.
+fn planted(world: &World, psk: &str, keys: &[Vec<u8>]) -> Canaries {
+    let mut canaries = Canaries::default();
+    for site in [&world.a, &world.b] {
+        let text = std::fs::read_to_string(site.file("key")).unwrap();
+        canaries.add(&format!("identity {}", site.name), read_secret(&text).unwrap().1.expose());
+        let body: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----")).collect();
+        canaries.add_form(format!("identity {}, its text", site.name), &body[0].as_bytes()[12..44]);
+    }
+    canaries.add("PSK", read_psk(psk).unwrap().expose());
+    for (number, key) in keys.iter().enumerate() {
+        canaries.add(&format!("QKD key {number}"), key);
+    }
+    for sae in ["SAE-A", "SAE-B"] {
+        let text = std::fs::read_to_string(world.path().join("pki").join(format!("{sae}.key"))).unwrap();
+        add_pem(&mut canaries, &format!("TLS key {sae}"), &text);
+    }
+    canaries
+}
+
 #[test]
 fn secrets_are_nowhere_but_in_pages_that_root_does_not_read() {
     if !runnable("secrets_are_nowhere_but_in_pages_that_root_does_not_read") {
@@ -180,22 +200,7 @@ fn secrets_are_nowhere_but_in_pages_that_root_does_not_read() {
             .concat();
     assert!(keys.len() >= 2, "{} QKD keys of {ids:?} are known", keys.len());
 
-    let mut canaries = Canaries::default();
-    for site in [&world.a, &world.b] {
-        let text = std::fs::read_to_string(site.file("key")).unwrap();
-        canaries.add(&format!("identity {}", site.name), read_secret(&text).unwrap().1.expose());
-        let body: Vec<&str> = text.lines().filter(|line| !line.starts_with("-----")).collect();
-        canaries.add_form(format!("identity {}, its text", site.name), &body[0].as_bytes()[12..44]);
-    }
-    canaries.add("PSK", read_psk(&psk).unwrap().expose());
-    for (number, key) in keys.iter().enumerate() {
-        canaries.add(&format!("QKD key {number}"), key);
-    }
-    for sae in ["SAE-A", "SAE-B"] {
-        let text = std::fs::read_to_string(world.path().join("pki").join(format!("{sae}.key"))).unwrap();
-        add_pem(&mut canaries, &format!("TLS key {sae}"), &text);
-    }
-
+    let canaries = planted(&world, &psk, &keys);
     // The search finds what is there: this test has read all of them.
     let (own, _) = scan(Pid::this(), &canaries);
     let missed =
