@@ -30,13 +30,17 @@ mod streams;
 mod terminal;
 mod topology;
 mod traffic;
+mod vitals;
 mod world;
 
 // The tests.
 mod attacks;
 mod backends;
 mod bench;
+mod boots;
 mod clear;
+mod clocks;
+mod confinement;
 mod demo;
 mod dialects;
 mod doctor;
@@ -46,6 +50,7 @@ mod headers;
 mod impairment;
 mod kills;
 mod leftovers;
+mod life;
 mod membership;
 mod mtu;
 mod offloads;
@@ -64,10 +69,12 @@ mod restarts;
 mod roaming;
 mod sources;
 mod steady;
+mod stops;
 mod too_big;
 mod transports;
 #[path = "../views/validator.rs"]
 mod validator;
+mod verbs;
 mod views;
 mod walk;
 mod wrong;

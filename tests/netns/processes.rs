@@ -2,6 +2,7 @@
 
 use crate::process::wait_for;
 use crate::topology::runnable;
+use crate::vitals::descriptors;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -17,12 +18,6 @@ fn statuses(pid: Pid) -> Vec<BTreeMap<String, String>> {
         lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
     };
     std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|entry| read(entry.unwrap())).collect()
-}
-
-/// What its descriptors are open on.
-fn descriptors(pid: Pid) -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()).collect()
 }
 
 #[test]
