@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -15,6 +15,7 @@ use tokio::runtime::Runtime;
 
 use super::kill_switch;
 use super::refused::Refused;
+use super::repair::Repair;
 use super::start::{RunFailure, plan_of};
 use crate::config::{self, Config};
 use crate::control::reload::Blame;
@@ -22,7 +23,7 @@ use crate::daemon::load::interface_of;
 use crate::io::control_socket::ControlName;
 use crate::io::keeper_link::{Ask, Link, Reply};
 use crate::io::lock::Lock;
-use crate::io::system::netlink::take_steps;
+use crate::io::system::netlink::{restore, take_steps};
 use crate::io::system::plan::{InterfacePlan, Step};
 use crate::io::udp::UdpSocket;
 
@@ -86,16 +87,21 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
     // Made on this side of the fork: two processes cannot share one. It has no thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| RunFailure::io("runtime", &error))?;
+    let mut repair = Repair::of(kept.index);
     let mut keeper = Keeper { kept, runtime };
     let mut link = Some(link);
     loop {
         let mut ready = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         ready.extend(link.iter().map(|link| PollFd::new(link.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut ready, PollTimeout::NONE) {
+        ready.extend(repair.as_fd().map(|news| PollFd::new(news, PollFlags::POLLIN)));
+        match poll(&mut ready, repair.pause()) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(watch("poll")(error)),
         }
-        let is_asked = ready.get(1).and_then(PollFd::any).unwrap_or(false);
+        let is_asked = link.is_some() && ready.get(1).and_then(PollFd::any).unwrap_or(false);
+        if repair.is_due() {
+            keeper.repair();
+        }
         if is_asked && !link.as_ref().is_some_and(|link| keeper.serve(link)) {
             link = None;
         }
@@ -203,6 +209,19 @@ impl Keeper {
 
     fn set_interface(&self, plan: &InterfacePlan) -> Result<(), Refused> {
         if *plan == self.kept.plan { Ok(()) } else { self.take(&plan.steps_from(&self.kept.plan)) }
+    }
+
+    /// Sets what the configuration says and the interface has not any more.
+    fn repair(&self) {
+        let (name, index) = (&self.kept.config.interface.name, self.kept.index);
+        let steps = self.kept.plan.steps_from(&InterfacePlan::default());
+        match self.runtime.block_on(restore(name, index, &steps)) {
+            Ok(0) => {}
+            Ok(steps) => tracing::warn!(steps, "addresses or routes of the interface were taken away: set again"),
+            Err(error) => {
+                tracing::error!(%error, "addresses or routes of the interface were taken away and are missing")
+            }
+        }
     }
 
     fn take(&self, steps: &[Step]) -> Result<(), Refused> {

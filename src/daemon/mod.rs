@@ -23,6 +23,7 @@ mod pacing;
 pub mod pump;
 mod refused;
 mod reload;
+mod repair;
 mod report;
 pub mod run;
 pub mod setup;

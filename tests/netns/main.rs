@@ -45,6 +45,7 @@ mod demo;
 mod dialects;
 mod doctor;
 mod documents;
+mod faults;
 mod harness;
 mod headers;
 mod impairment;

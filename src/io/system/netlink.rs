@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::stream::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::link::LinkFlags;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
@@ -34,6 +35,30 @@ pub enum StepError {
 pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
     let refused = |error| StepError::Refused("netlink".to_owned(), error);
     with_netlink(async |handle| take_all(&handle, name, index, steps).await).await.map_err(refused)?
+}
+
+/// Takes those of these steps again whose address or route is not there any more; gives how many. An interface that is down, or
+/// gone, is left alone: who set it down meant it. Needs a tokio runtime and CAP_NET_ADMIN.
+///
+/// # Errors
+/// The first step that is refused; those before it stay.
+pub async fn restore(name: &str, index: u32, steps: &[Step]) -> Result<usize, StepError> {
+    let refused = |error| StepError::Refused("netlink".to_owned(), error);
+    let restored = with_netlink(async |handle| {
+        if !is_up(&handle, index).await {
+            return Ok(0);
+        }
+        let addresses = addresses_of(&handle, index).await.map_err(refused)?;
+        let routes = routes_of(&handle, index).await.map_err(refused)?;
+        let is_missing = |step: &Step| match *step {
+            Step::AddAddress(at) => !addresses.contains(&(at.address, at.length)),
+            Step::AddRoute(prefix, table) => !routes.contains(&(prefix, table.unwrap_or(MAIN_TABLE))),
+            Step::RemoveRoute(..) | Step::RemoveAddress(_) | Step::SetMtu(_) | Step::Up => false,
+        };
+        let missing: Vec<Step> = steps.iter().copied().filter(is_missing).collect();
+        take_all(&handle, name, index, &missing).await.map(|()| missing.len())
+    });
+    restored.await.map_err(refused)?
 }
 
 /// Does something over a connection of its own.
@@ -101,6 +126,28 @@ fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMess
         .map_err(io::Error::other)?;
     let builder = if prefix.address().is_ipv4() { builder.scope(RouteScope::Link) } else { builder };
     Ok(table.map_or_else(|| builder.clone(), |number| builder.clone().table_id(number)).build())
+}
+
+/// Whether there is such an interface and it is up.
+async fn is_up(handle: &Handle, index: u32) -> bool {
+    let link = handle.link().get().match_index(index).execute().try_next().await;
+    link.is_ok_and(|link| link.is_some_and(|link| link.header.flags.contains(LinkFlags::Up)))
+}
+
+/// All addresses of the interface, with the lengths of their prefixes.
+async fn addresses_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(IpAddr, u8)>> {
+    let mut addresses = BTreeSet::new();
+    let mut found = handle.address().get().set_link_index_filter(index).execute();
+    while let Some(message) = found.try_next().await.map_err(system_error)? {
+        // IPv4 tells the own address as the local one; IPv6 knows no other.
+        let named = |attribute: &AddressAttribute| match attribute {
+            AddressAttribute::Local(address) | AddressAttribute::Address(address) => Some(*address),
+            _ => None,
+        };
+        let length = message.header.prefix_len;
+        addresses.extend(message.attributes.iter().filter_map(named).map(|address| (address, length)));
+    }
+    Ok(addresses)
 }
 
 /// All routes through the interface, with their tables.

@@ -1,0 +1,61 @@
+//! When the interface is to be looked at again, because somebody has done something to it: soon, and not all the time.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
+
+use nix::poll::PollTimeout;
+
+use crate::io::clock::Clock;
+use crate::io::system::watch::Watch;
+use crate::types::time::Instant;
+
+/// From the first news to the look: what one hand does in one go is one matter.
+const SETTLE: Duration = Duration::from_millis(100);
+/// Between two looks: whoever takes away all the time what is set again costs no more than this.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Hears, and says when to look.
+pub(super) struct Repair {
+    watch: Option<Watch>,
+    clock: Clock,
+    due: Option<Instant>,
+    looked: Option<Instant>,
+}
+
+impl Repair {
+    /// Of the interface with this number. A keeper that cannot listen says so and goes on.
+    pub(super) fn of(index: u32) -> Self {
+        let watch = Watch::of(index);
+        if let Err(error) = &watch {
+            tracing::warn!(%error, "what others do to the interface is not heard, and not repaired");
+        }
+        Self { watch: watch.ok(), clock: Clock::start(), due: None, looked: None }
+    }
+
+    /// Readable when there is news.
+    pub(super) fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.watch.as_ref().map(AsFd::as_fd)
+    }
+
+    /// For how long there is nothing to do.
+    pub(super) fn pause(&self) -> PollTimeout {
+        let Some(due) = self.due else { return PollTimeout::NONE };
+        // Rounded up: at zero the look would not be due yet.
+        let wait = due.since(self.clock.now()) + Duration::from_millis(1);
+        PollTimeout::try_from(wait).unwrap_or(PollTimeout::MAX)
+    }
+
+    /// Takes the news; whether it is time to look.
+    pub(super) fn is_due(&mut self) -> bool {
+        let now = self.clock.now();
+        if self.watch.as_ref().is_some_and(Watch::has_news) && self.due.is_none() {
+            let rested = self.looked.map_or(now, |looked| looked + LOOK_INTERVAL);
+            self.due = Some((now + SETTLE).max(rested));
+        }
+        let is_due = self.due.is_some_and(|due| due <= now);
+        if is_due {
+            (self.due, self.looked) = (None, Some(now));
+        }
+        is_due
+    }
+}
