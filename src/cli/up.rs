@@ -15,6 +15,7 @@ use crate::daemon::kill_switch;
 use crate::daemon::load::{LoadFailure, config_path, load};
 use crate::daemon::run::run;
 use crate::daemon::start::{FailureKind, Prepared, RunFailure, plan_of, prepare};
+use crate::io::descriptors;
 use crate::io::fork::{Side, fork};
 use crate::io::keeper_link::Link;
 use crate::io::sandbox;
@@ -33,6 +34,7 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     if dry_run {
         return show_plan(&file);
     }
+    descriptors::provide().map_err(|text| Failure::new(Exit::Failure, text))?;
     let pages = secret_memory::install();
     // One thread, so that the process can be divided afterwards.
     let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -68,6 +68,7 @@ mod reload;
 mod reports;
 mod restarts;
 mod roaming;
+mod shortage;
 mod sources;
 mod steady;
 mod stops;
