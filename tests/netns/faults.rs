@@ -121,7 +121,7 @@ fn suffer(world: &World, faults: &[Fault], to: &[IpAddr]) {
         let pings = flow.stop();
         for (fault, ended) in faults.iter().zip(&ends) {
             let took = pings.first_answer_after(*ended).map(|at| at - *ended);
-            println!("{}: traffic to {to} again after {took:?}", fault.name);
+            eprintln!("{}: traffic to {to} again after {took:?}", fault.name);
             if took.is_none_or(|took| took > AGAIN_WITHIN) {
                 late.push((fault.name, to, took));
             }

@@ -140,9 +140,12 @@ async fn addresses_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(IpAdd
     let mut found = handle.address().get().set_link_index_filter(index).execute();
     while let Some(message) = found.try_next().await.map_err(system_error)? {
         // IPv4 tells the own address as the local one; IPv6 knows no other.
-        let named = |attribute: &AddressAttribute| match attribute {
-            AddressAttribute::Local(address) | AddressAttribute::Address(address) => Some(*address),
-            _ => None,
+        let named = |attribute: &AddressAttribute| {
+            if let AddressAttribute::Local(address) | AddressAttribute::Address(address) = attribute {
+                Some(*address)
+            } else {
+                None
+            }
         };
         let length = message.header.prefix_len;
         addresses.extend(message.attributes.iter().filter_map(named).map(|address| (address, length)));

@@ -64,19 +64,28 @@ impl AsFd for Watch {
 fn concerns(mut bytes: &[u8], index: u32) -> bool {
     while !bytes.is_empty() {
         let Ok(message) = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes) else { return true };
-        let oif = RouteAttribute::Oif(index);
-        let concerned = match &message.payload {
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) => link.header.index == index,
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelAddress(address)) => address.header.index == index,
-            NetlinkPayload::InnerMessage(RouteNetlinkMessage::DelRoute(route)) => route.attributes.contains(&oif),
-            _ => false,
-        };
-        if concerned {
+        if let NetlinkPayload::InnerMessage(told) = &message.payload
+            && is_loss(told, index)
+        {
             return true;
         }
         // Each message begins at a multiple of 4 bytes (netlink(7), NLMSG_ALIGN).
         let length = (message.header.length as usize).next_multiple_of(4).max(4);
         bytes = bytes.get(length..).unwrap_or_default();
+    }
+    false
+}
+
+/// Whether the interface has changed, or lost an address or a route.
+fn is_loss(told: &RouteNetlinkMessage, index: u32) -> bool {
+    if let RouteNetlinkMessage::NewLink(link) = told {
+        return link.header.index == index;
+    }
+    if let RouteNetlinkMessage::DelAddress(address) = told {
+        return address.header.index == index;
+    }
+    if let RouteNetlinkMessage::DelRoute(route) = told {
+        return route.attributes.contains(&RouteAttribute::Oif(index));
     }
     false
 }
