@@ -23,7 +23,7 @@ use crate::daemon::load::interface_of;
 use crate::io::control_socket::ControlName;
 use crate::io::keeper_link::{Ask, Link, Reply};
 use crate::io::lock::Lock;
-use crate::io::system::netlink::{restore, take_steps};
+use crate::io::system::netlink::{Found, restore, take_steps};
 use crate::io::system::plan::{InterfacePlan, Step};
 use crate::io::udp::UdpSocket;
 
@@ -87,7 +87,7 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
     // Made on this side of the fork: two processes cannot share one. It has no thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| RunFailure::io("runtime", &error))?;
-    let mut repair = Repair::of(kept.index);
+    let (mut repair, mut is_gone) = (Repair::of(kept.index), false);
     let mut keeper = Keeper { kept, runtime };
     let mut link = Some(link);
     loop {
@@ -99,8 +99,10 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
             Err(error) => return Err(watch("poll")(error)),
         }
         let is_asked = link.is_some() && ready.get(1).and_then(PollFd::any).unwrap_or(false);
-        if repair.is_due() {
-            keeper.repair();
+        if repair.is_due() && keeper.repair(&mut repair) == Interface::Gone && !is_gone {
+            is_gone = true;
+            // Of an interface that was deleted it knows, and has ended; of one that was moved it does not.
+            let _ = kill(child, Signal::SIGTERM);
         }
         if is_asked && !link.as_ref().is_some_and(|link| keeper.serve(link)) {
             link = None;
@@ -114,12 +116,25 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
         }
         let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).map_err(watch("waitpid"))?;
         if let WaitStatus::Exited(_, code) = status {
+            if is_gone && code == 0 {
+                let name = &keeper.kept.config.interface.name;
+                return Err(RunFailure::other(format!(
+                    "the interface {name} is not here any more: somebody moved it away"
+                )));
+            }
             return Ok(End::Exited(u8::try_from(code).unwrap_or(1)));
         }
         if let WaitStatus::Signaled(_, signal, _) = status {
             return Ok(End::Killed(signal));
         }
     }
+}
+
+/// Whether there is an interface to keep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Interface {
+    Here,
+    Gone,
 }
 
 /// The keeper at work.
@@ -212,16 +227,25 @@ impl Keeper {
     }
 
     /// Sets what the configuration says and the interface has not any more.
-    fn repair(&self) {
+    fn repair(&self, repair: &mut Repair) -> Interface {
         let (name, index) = (&self.kept.config.interface.name, self.kept.index);
         let steps = self.kept.plan.steps_from(&InterfacePlan::default());
-        match self.runtime.block_on(restore(name, index, &steps)) {
-            Ok(0) => {}
-            Ok(steps) => tracing::warn!(steps, "addresses or routes of the interface were taken away: set again"),
-            Err(error) => {
-                tracing::error!(%error, "addresses or routes of the interface were taken away and are missing")
-            }
+        let found = self.runtime.block_on(restore(name, index, &steps));
+        if let Ok(Found::Up(taken @ 1.., _)) = &found {
+            tracing::warn!(taken, "addresses or routes of the interface were taken away: set again");
         }
+        let missing = match found {
+            Ok(Found::Gone) => return Interface::Gone,
+            Ok(Found::Down | Found::Up(_, None)) => return Interface::Here,
+            Ok(Found::Up(_, Some(refused))) => refused.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            error = missing,
+            "addresses or routes of the interface were taken away and are missing; tried again"
+        );
+        repair.look_again();
+        Interface::Here
     }
 
     fn take(&self, steps: &[Step]) -> Result<(), Refused> {

@@ -14,6 +14,9 @@ const SETTLE: Duration = Duration::from_millis(100);
 /// Between two looks: whoever takes away all the time what is set again costs no more than this.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// From a look that did not set all that is missing to the next: a route that another interface has may be free again.
+const AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Hears, and says when to look.
 pub(super) struct Repair {
     watch: Option<Watch>,
@@ -57,5 +60,10 @@ impl Repair {
             (self.due, self.looked) = (None, Some(now));
         }
         is_due
+    }
+
+    /// Something is still missing.
+    pub(super) fn look_again(&mut self) {
+        self.due = self.due.or_else(|| Some(self.clock.now() + AGAIN_AFTER));
     }
 }

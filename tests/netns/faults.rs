@@ -2,8 +2,8 @@
 
 use crate::process::wait_for;
 use crate::topology::{inner4, inner6, runnable};
-use crate::traffic::{Echo, Flow};
-use crate::vitals::{packet_process, processor_time};
+use crate::traffic::{Echo, Flow, pings};
+use crate::vitals::{packet_process, processes, processor_time};
 use crate::world::World;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -172,4 +172,54 @@ fn without_its_interface_the_daemon_ends_and_says_so() {
     println!("{status} after {:?}, with {:?} of a processor", begun.elapsed(), spent - before);
     assert_eq!(status.code(), Some(1), "{}", world.a.log());
     assert!(world.a.log().contains("plait-seal-1: "), "{}", world.a.log());
+}
+
+#[test]
+fn an_interface_that_is_down_keeps_no_processor_busy() {
+    if !runnable("an_interface_that_is_down_keeps_no_processor_busy") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    let all = processes(&mut world.a);
+    world.net.ip("a", "link set dev a down");
+    std::thread::sleep(Duration::from_millis(300));
+    let spent = || all.iter().map(|pid| processor_time(*pid).unwrap()).sum::<Duration>();
+    let before = spent();
+    std::thread::sleep(Duration::from_secs(1));
+    let spent = spent() - before;
+    eprintln!("an interface that is down: {spent:?} of a processor in a second");
+    assert!(spent <= Duration::from_millis(50), "{spent:?}");
+}
+
+#[test]
+fn an_interface_that_was_moved_away_ends_the_daemon() {
+    if !runnable("an_interface_that_was_moved_away_ends_the_daemon") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    world.net.ip("a", &format!("link set dev a netns {}", world.net.name("b")));
+    let status = wait_for("its end", Duration::from_secs(10), || world.a.daemon().ended());
+    assert_eq!(status.code(), Some(1), "{}", world.a.log());
+    assert!(world.a.log().contains("the interface a is not here any more"), "{}", world.a.log());
+    assert!(!world.net.interfaces("b").contains(&"a".to_owned()), "it goes with the daemon, wherever it is");
+}
+
+#[test]
+fn a_route_that_another_has_taken_does_not_keep_the_others_away() {
+    if !runnable("a_route_that_another_has_taken_does_not_keep_the_others_away") {
+        return;
+    }
+    let (world, behind_b) = with_networks();
+    let _echo = Echo::start(&world.net, "b");
+    world.net.ip("a", "link set dev a down");
+    world.net.ip("a", "route add 10.20.0.0/16 via 10.1.1.254");
+    world.net.ip("a", "link set dev a up");
+    let routes = || world.net.ip("a", "-6 route show dev a");
+    wait_for("the other route", Duration::from_secs(5), || routes().contains("fd20::/48").then_some(()));
+    assert!(world.a.log().contains("a route to 10.20.0.0/16 exists through another interface"), "{}", world.a.log());
+    world.net.ip("a", "route del 10.20.0.0/16 via 10.1.1.254");
+    let passes = || pings(&world.net, "a", behind_b[0], 1, Duration::from_millis(100)).lost() == 0;
+    wait_for("the route", Duration::from_secs(20), || passes().then_some(()));
 }

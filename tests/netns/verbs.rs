@@ -8,6 +8,8 @@ use crate::reload::Hub;
 use crate::site::Site;
 use crate::topology::{inner4, inner6, kme4, outer4, runnable};
 use crate::traffic::{Echo, Flow, pings};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -104,13 +106,17 @@ fn chatter(socket: &Path, seed: u64, sections: &str, stop: &AtomicBool) -> BTree
     client.answers
 }
 
-/// Puts another file in its place every now and then: with `c` or without, with another keepalive for `b`.
-fn rewrite(files: &[String; 3], path: &Path, stop: &AtomicBool) {
+/// Puts another file in its place every now and then: with `c` or without, with another keepalive for `b`. And a signal asks for a
+/// reload or a rekey.
+fn rewrite(files: &[String; 3], path: &Path, keeper: Pid, stop: &AtomicBool) {
     let mut round = 0;
     while !stop.load(Ordering::Relaxed) {
         let beside = path.with_extension("new");
         std::fs::write(&beside, &files[round % files.len()]).unwrap();
         std::fs::rename(&beside, path).unwrap();
+        if round % 3 == 0 {
+            kill(keeper, [Signal::SIGHUP, Signal::SIGUSR1][round / 3 % 2]).unwrap();
+        }
         round += 1;
         std::thread::sleep(Duration::from_millis(70));
     }
@@ -146,6 +152,7 @@ fn a_hundred_verbs_a_second_under_traffic_and_nobody_waits_or_loses() {
     let lasts = seconds.map_or(LASTS, Duration::from_secs);
     let mut hub = Hub::up();
     let files = files(&mut hub);
+    let keeper = hub.a.daemon().pid();
     let (dir, path) = (hub.dir.path().to_path_buf(), hub.a.file("toml"));
     let (socket, sections): (PathBuf, String) = (dir.join("run/a.sock"), sections_of_c(&dir));
     let _echoes = ["b", "c"].map(|name| Echo::start(&hub.net, name));
@@ -160,7 +167,7 @@ fn a_hundred_verbs_a_second_under_traffic_and_nobody_waits_or_loses() {
                 })
             })
             .collect();
-        scope.spawn(|| rewrite(&files, &path, &stop));
+        scope.spawn(|| rewrite(&files, &path, keeper, &stop));
         let count = u64::from(PACKETS_A_SECOND) * lasts.as_secs();
         let fate = paced(&hub.net, "a", "b", inner4(2), PACKETS_A_SECOND, count);
         stop.store(true, Ordering::Relaxed);

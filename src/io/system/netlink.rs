@@ -37,28 +37,46 @@ pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), St
     with_netlink(async |handle| take_all(&handle, name, index, steps).await).await.map_err(refused)?
 }
 
-/// Takes those of these steps again whose address or route is not there any more; gives how many. An interface that is down, or
-/// gone, is left alone: who set it down meant it. Needs a tokio runtime and CAP_NET_ADMIN.
+/// How an interface was found by [`restore`].
+#[derive(Debug)]
+pub enum Found {
+    /// There is none of that number in this namespace: deleted, or moved to another.
+    Gone,
+    /// Down, and left alone: who set it down meant it.
+    Down,
+    /// Up; so many steps were taken again, and perhaps the first of those that were refused.
+    Up(usize, Option<StepError>),
+}
+
+/// Takes those of these steps whose address or route is not there any more. Needs a tokio runtime and CAP_NET_ADMIN.
 ///
 /// # Errors
-/// The first step that is refused; those before it stay.
-pub async fn restore(name: &str, index: u32, steps: &[Step]) -> Result<usize, StepError> {
-    let refused = |error| StepError::Refused("netlink".to_owned(), error);
-    let restored = with_netlink(async |handle| {
-        if !is_up(&handle, index).await {
-            return Ok(0);
+/// The system does not say how things stand.
+pub async fn restore(name: &str, index: u32, steps: &[Step]) -> io::Result<Found> {
+    with_netlink(async |handle| {
+        match is_up(&handle, index).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Found::Down),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Found::Gone),
+            Err(error) => return Err(error),
         }
-        let addresses = addresses_of(&handle, index).await.map_err(refused)?;
-        let routes = routes_of(&handle, index).await.map_err(refused)?;
+        let (addresses, routes) = (addresses_of(&handle, index).await?, routes_of(&handle, index).await?);
         let is_missing = |step: &Step| match *step {
             Step::AddAddress(at) => !addresses.contains(&(at.address, at.length)),
             Step::AddRoute(prefix, table) => !routes.contains(&(prefix, table.unwrap_or(MAIN_TABLE))),
             Step::RemoveRoute(..) | Step::RemoveAddress(_) | Step::SetMtu(_) | Step::Up => false,
         };
-        let missing: Vec<Step> = steps.iter().copied().filter(is_missing).collect();
-        take_all(&handle, name, index, &missing).await.map(|()| missing.len())
-    });
-    restored.await.map_err(refused)?
+        let (mut taken, mut refused) = (0, None);
+        for step in steps.iter().filter(|step| is_missing(step)) {
+            // One that is refused does not keep the others away.
+            match take_all(&handle, name, index, std::slice::from_ref(step)).await {
+                Ok(()) => taken += 1,
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Ok(Found::Up(taken, refused))
+    })
+    .await?
 }
 
 /// Does something over a connection of its own.
@@ -128,10 +146,10 @@ fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMess
     Ok(table.map_or_else(|| builder.clone(), |number| builder.clone().table_id(number)).build())
 }
 
-/// Whether there is such an interface and it is up.
-async fn is_up(handle: &Handle, index: u32) -> bool {
-    let link = handle.link().get().match_index(index).execute().try_next().await;
-    link.is_ok_and(|link| link.is_some_and(|link| link.header.flags.contains(LinkFlags::Up)))
+/// Whether it is up.
+async fn is_up(handle: &Handle, index: u32) -> io::Result<bool> {
+    let link = handle.link().get().match_index(index).execute().try_next().await.map_err(system_error)?;
+    link.map(|link| link.header.flags.contains(LinkFlags::Up)).ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
 }
 
 /// All addresses of the interface, with the lengths of their prefixes.

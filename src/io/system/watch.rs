@@ -76,9 +76,9 @@ fn concerns(mut bytes: &[u8], index: u32) -> bool {
     false
 }
 
-/// Whether the interface has changed, or lost an address or a route.
+/// Whether the interface has changed or gone, or lost an address or a route.
 fn is_loss(told: &RouteNetlinkMessage, index: u32) -> bool {
-    if let RouteNetlinkMessage::NewLink(link) = told {
+    if let RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) = told {
         return link.header.index == index;
     }
     if let RouteNetlinkMessage::DelAddress(address) = told {
@@ -105,10 +105,14 @@ mod tests {
         bytes
     }
 
-    fn link(index: u32) -> Vec<u8> {
+    fn link(index: u32) -> LinkMessage {
         let mut link = LinkMessage::default();
         link.header.index = index;
-        bytes(RouteNetlinkMessage::NewLink(link))
+        link
+    }
+
+    fn changed(index: u32) -> Vec<u8> {
+        bytes(RouteNetlinkMessage::NewLink(link(index)))
     }
 
     fn address(index: u32) -> AddressMessage {
@@ -126,13 +130,14 @@ mod tests {
     #[test]
     fn what_an_interface_lost_concerns_it_and_nobody_else() {
         let lost = [
-            link(7),
+            changed(7),
+            bytes(RouteNetlinkMessage::DelLink(link(7))),
             bytes(RouteNetlinkMessage::DelAddress(address(7))),
             bytes(RouteNetlinkMessage::DelRoute(route(7))),
         ];
         for message in &lost {
             assert!(concerns(message, 7) && !concerns(message, 8));
-            assert!(concerns(&[link(9), message.clone()].concat(), 7), "also behind another");
+            assert!(concerns(&[changed(9), message.clone()].concat(), 7), "also behind another");
         }
     }
 
@@ -144,7 +149,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_may_be_anything() {
-        let whole = link(8);
+        let whole = changed(8);
         for length in 1..whole.len() {
             assert!(concerns(&whole[..length], 7), "{length}");
         }
