@@ -6,8 +6,7 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 
-use super::args::LogFormat;
-use super::args::Places;
+use super::args::{LogFormat, Places};
 use super::exit::{Exit, Failure, Outcome};
 use super::keys_process::arguments;
 use super::output;
@@ -20,6 +19,7 @@ use crate::daemon::load::{LoadFailure, config_path, load};
 use crate::daemon::report::Sandboxes;
 use crate::daemon::run::run;
 use crate::daemon::start::{FailureKind, Prepared, RunFailure, plan_of, prepare};
+use crate::io::descriptors;
 use crate::io::fork::{Side, fork};
 use crate::io::keeper_link::Link;
 use crate::io::keys_process::meeting;
@@ -31,7 +31,7 @@ use crate::io::thread::{name_this_process, prefer_this_thread, serve_this_thread
 use crate::types::secret::SecretBytes;
 use crate::types::secret_slab::{MemoryKind, memory_facts};
 
-/// Two: one for the control loop and the sources, one for name resolution and TLS; packets have threads of their own.
+/// Two: one for the control loop, one for its sockets and pages; packets have threads of their own.
 const RUNTIME_THREADS: usize = 2;
 
 /// `plait up NAME|FILE [--dry-run] [--require-sandbox]`.
@@ -40,6 +40,7 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     if dry_run {
         return show_plan(&file);
     }
+    descriptors::provide().map_err(|text| Failure::new(Exit::Failure, text))?;
     let pages = secret_memory::install();
     // One thread, so that the process can be divided afterwards.
     let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();

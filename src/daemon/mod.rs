@@ -24,6 +24,7 @@ mod pacing;
 pub mod pump;
 mod refused;
 mod reload;
+mod repair;
 pub mod report;
 pub mod run;
 pub mod setup;

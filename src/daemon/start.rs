@@ -20,8 +20,8 @@ use super::load::{LoadFailure, Loaded, load};
 use super::mtu::InterfaceMtu;
 use super::pacing::Pacing;
 use super::pump::{PumpOutlet, PumpPair, Pumps};
-use super::report::Sandboxes;
-use super::report::{Facts, facts, policy};
+
+use super::report::{Facts, Sandboxes, facts, policy};
 use super::{certificates, kill_switch, setup};
 use crate::config::{Config, Peer};
 use crate::crypto::self_test;

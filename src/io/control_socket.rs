@@ -129,12 +129,16 @@ impl ControlSocket {
     /// Serves clients until the receiver of the calls is gone.
     pub async fn serve(self, calls: mpsc::Sender<Call>) {
         let places = Arc::new(Semaphore::new(CLIENTS_MAX));
+        let mut is_told = false;
         loop {
             let stream = tokio::select! {
                 accepted = self.listener.accept() => match accepted {
                     Ok((stream, _)) => stream,
                     Err(error) => {
-                        tracing::debug!(%error, "control socket: a client is lost");
+                        // Once, and not at every try.
+                        if !std::mem::replace(&mut is_told, true) {
+                            tracing::warn!(%error, "control socket: nobody can be let in; tried again until somebody can");
+                        }
                         // Without descriptors accept fails at once and again: do not spin.
                         tokio::time::sleep(Duration::from_millis(100)).await;
                         continue;
@@ -142,6 +146,7 @@ impl ControlSocket {
                 },
                 () = calls.closed() => return,
             };
+            is_told = false;
             let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
                 tracing::debug!("control socket: no place for another client");
                 continue;

@@ -1,4 +1,4 @@
-//! Starts the keys process and hands it its sources: this program again, with an environment of three names, two sockets and no
+//! Starts the keys process and hands it its sources: this program again, with little of the environment, two sockets and no
 //! other descriptor. Where it reads them see `daemon::keys_process`.
 
 use std::io::{self, Read, Write};
@@ -15,8 +15,10 @@ use crate::types::secret::SecretBytes;
 
 /// The hidden verb.
 pub const VERB: &str = "keys-process";
-/// What it keeps of the environment: where log lines go and how many there are, and where libraries are looked for.
-const ENVIRONMENT: [&str; 3] = ["JOURNAL_STREAM", "PLAIT_LOG", "LD_LIBRARY_PATH"];
+/// What it keeps of the environment: where log lines go, and which libraries the operator has loaded; beside what is plait's own.
+const ENVIRONMENT: [&str; 3] = ["JOURNAL_STREAM", "LD_LIBRARY_PATH", "LD_PRELOAD"];
+/// How the names begin that are plait's own.
+const OWN: &str = "PLAIT_";
 /// For a handover to be taken and answered: some thousand sources are set up in that time.
 const HANDOVER_DEADLINE: Duration = Duration::from_secs(10);
 /// Bytes of its answer: what is in force of the sandbox, each measure with a sentence.
@@ -49,7 +51,9 @@ impl KeysProcess {
         #[expect(clippy::disallowed_methods, reason = "this program itself, not another")]
         let mut command = Command::new("/proc/self/exe");
         command.arg(VERB).args(arguments).env_clear();
-        command.envs(ENVIRONMENT.into_iter().filter_map(|name| std::env::var_os(name).map(|value| (name, value))));
+        command.envs(std::env::vars_os().filter(|(name, _)| {
+            name.to_str().is_some_and(|name| ENVIRONMENT.contains(&name) || name.starts_with(OWN))
+        }));
         let child = command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(meeting.try_clone()?)).spawn()?;
         Ok(Self { child, link })
     }

@@ -6,6 +6,7 @@ mod cmsg;
 pub mod confinement;
 pub mod control_client;
 pub mod control_socket;
+pub mod descriptors;
 #[cfg(test)]
 pub(crate) mod doubles;
 pub mod entropy;

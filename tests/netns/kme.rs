@@ -91,6 +91,11 @@ impl KmePair {
         self.process.take().expect("the pair is up").kill();
     }
 
+    /// The number of the process in which both KMEs run.
+    pub(crate) fn pid(&self) -> nix::unistd::Pid {
+        self.process.as_ref().expect("the pair is up").pid()
+    }
+
     /// `plait kme link NAME ...`; gives what it printed.
     pub(crate) fn steer(&self, arguments: &[&str]) -> String {
         succeed(plait(&self.dir).args(["kme", "link", &self.name]).args(arguments))

@@ -17,6 +17,14 @@ pub(crate) fn plait(dir: &Path) -> Command {
     command
 }
 
+/// The same, started by another program that becomes it: its words, then the command.
+pub(crate) fn through(words: &[String], inner: &Command) -> Command {
+    let mut outer = Command::new(&words[0]);
+    outer.args(&words[1..]).arg(inner.get_program()).args(inner.get_args()).env_clear().stdin(Stdio::null());
+    outer.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    outer
+}
+
 /// Runs to the end and fails unless it succeeds; gives its standard output.
 pub(crate) fn succeed(command: &mut Command) -> String {
     let output = finish(command);

@@ -4,6 +4,7 @@ use crate::process::wait_for;
 use crate::site::Status;
 use crate::topology::{inner4, runnable};
 use crate::traffic::{Echo, Flow};
+use crate::vitals::descriptors;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -19,12 +20,6 @@ fn statuses(pid: Pid) -> Vec<BTreeMap<String, String>> {
         lines.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
     };
     std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().map(|entry| read(entry.unwrap())).collect()
-}
-
-/// What its descriptors are open on.
-fn descriptors(pid: Pid) -> Vec<PathBuf> {
-    let folder = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
-    folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()).collect()
 }
 
 #[test]
@@ -123,7 +118,9 @@ fn who_speaks_to_kmes_has_no_right_no_packet_and_no_file() {
     let names = environment.split(|byte| *byte == 0).filter(|text| !text.is_empty());
     for name in names.map(|text| String::from_utf8_lossy(text).into_owned()) {
         assert!(
-            ["PLAIT_LOG=", "JOURNAL_STREAM=", "LD_LIBRARY_PATH="].iter().any(|known| name.starts_with(known)),
+            ["PLAIT_", "JOURNAL_STREAM=", "LD_LIBRARY_PATH=", "LD_PRELOAD="]
+                .iter()
+                .any(|known| name.starts_with(known)),
             "{name}"
         );
     }

@@ -1,7 +1,7 @@
 //! One end of the tunnel: its files, its daemon, and what `plait status` says about it.
 
 use crate::config::SiteConfig;
-use crate::process::{Process, finish, plait, succeed, wait_for};
+use crate::process::{Process, finish, plait, succeed, through, wait_for};
 use crate::topology::Net;
 use serde_json::Value;
 use std::os::unix::fs::PermissionsExt;
@@ -17,6 +17,10 @@ const UP_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Site {
     pub(crate) name: &'static str,
     pub(crate) config: SiteConfig,
+    /// A program with its arguments that the daemon is started by; none: at once.
+    pub(crate) through: Vec<String>,
+    /// The daemon may run with less than the whole sandbox.
+    pub(crate) may_lack: bool,
     net: Arc<Net>,
     dir: PathBuf,
     daemon: Option<Process>,
@@ -31,7 +35,15 @@ pub(crate) struct Status {
 impl Site {
     /// Makes the identity files; the configuration is written at [`Site::up`].
     pub(crate) fn new(net: Arc<Net>, dir: PathBuf, name: &'static str, n: u8) -> Self {
-        let site = Self { name, config: SiteConfig::new(name, n), net, dir, daemon: None };
+        let site = Self {
+            name,
+            config: SiteConfig::new(name, n),
+            through: Vec::new(),
+            may_lack: false,
+            net,
+            dir,
+            daemon: None,
+        };
         succeed(plait(&site.dir).arg("genkey").arg("--out").arg(site.file("key")));
         let secret = std::fs::File::open(site.file("key")).unwrap();
         let public = succeed(plait(&site.dir).arg("pubkey").stdin(secret));
@@ -55,14 +67,31 @@ impl Site {
         self.launch_as_it_is();
     }
 
+    /// The same from a thread that has done something to itself before, which the daemon inherits.
+    pub(crate) fn launch_from(&mut self, before: impl FnOnce() + Send) {
+        self.write();
+        self.start_from(before);
+    }
+
     /// Starts the daemon with the configuration that lies there.
     fn launch_as_it_is(&mut self) {
+        self.start_from(|| ());
+    }
+
+    fn start_from(&mut self, before: impl FnOnce() + Send) {
         assert!(self.daemon.is_none(), "{} runs already", self.name);
         let file = self.file("toml");
         let mut command: Command = plait(&self.dir);
-        command.arg("up").arg("--require-sandbox").arg(&file);
+        command.arg("up").args((!self.may_lack).then_some("--require-sandbox")).arg(&file);
+        if !self.through.is_empty() {
+            command = through(&self.through, &command);
+        }
         let log = self.file("log");
-        self.daemon = Some(self.net.inside(self.name, || Process::start(self.name, command, log)));
+        let start = || {
+            before();
+            Process::start(self.name, command, log)
+        };
+        self.daemon = Some(self.net.inside(self.name, start));
     }
 
     /// Writes the configuration.

@@ -80,6 +80,8 @@ pub(crate) struct Node {
 
 pub(crate) struct World {
     pub(crate) now: Duration,
+    /// What the wall clock shows at the start, in seconds since 1970; a test may set it at any time.
+    pub(crate) wall: u64,
     pub(crate) nodes: [Node; 2],
     pub(crate) kme: KmePair,
     pub(crate) fate: Fate,
@@ -150,6 +152,7 @@ impl World {
         let [first, second] = configs;
         Self {
             now: Duration::from_secs(1),
+            wall: 1_800_000_000,
             nodes: [node(0, first), node(1, second)],
             kme: KmePair::new(),
             fate: faithful(),
@@ -172,7 +175,7 @@ impl World {
     }
 
     pub(crate) fn clock(&self) -> Now {
-        Now { at: Instant::ZERO + self.now, unix: UnixTime(1_800_000_000 + self.now.as_secs()) }
+        Now { at: Instant::ZERO + self.now, unix: UnixTime(self.wall + self.now.as_secs()) }
     }
 
     /// How an end sees the other.
@@ -393,7 +396,8 @@ impl World {
         assert!(done(self), "not within {span:?}: {what}; states {:?}", [0, 1].map(|side| self.state(side)));
     }
 
-    fn run_while(&mut self, end: Duration, mut go_on: impl FnMut(&Self) -> bool) {
+    /// Until this time, or as long as `go_on` says so.
+    pub(crate) fn run_while(&mut self, end: Duration, mut go_on: impl FnMut(&Self) -> bool) {
         // Far more than any test needs: a timer that never advances must fail, not hang.
         let mut at_once = (self.now, 0);
         for _ in 0..5_000_000u32 {

@@ -13,8 +13,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
 pub use self::kept::Kept;
-use self::work::{Answer, Work};
+use self::work::{Answer, Interface, Work};
+use super::repair::Repair;
 use super::start::RunFailure;
 use super::{certificates, setup};
 use crate::config::Config;
@@ -22,12 +30,6 @@ use crate::io::clock::Clock;
 use crate::io::keeper_link::Link;
 use crate::types::secret::SecretBytes;
 use crate::types::time::UnixTime;
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
 
 /// How the packet process ended.
 pub enum End {
@@ -74,18 +76,25 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
     // Made on this side of the fork: two processes cannot share one. It has no thread of its own.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| RunFailure::io("runtime", &error))?;
+    let (mut repair, mut is_gone) = (Repair::of(kept.index), false);
     let mut work = Work { kept, runtime, clock: Clock::start(), ready: None };
     let mut link = Some(link);
     loop {
-        let again = work.look_at_keys();
-        let again = again.map_or(PollTimeout::NONE, |again| PollTimeout::try_from(again).unwrap_or(PollTimeout::MAX));
+        let pause = [work.look_at_keys(), repair.pause()].into_iter().flatten().min();
+        let pause = pause.map_or(PollTimeout::NONE, |pause| PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX));
         let mut ready = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         ready.extend(link.iter().map(|link| PollFd::new(link.as_fd(), PollFlags::POLLIN)));
-        match poll(&mut ready, again) {
+        ready.extend(repair.as_fd().map(|news| PollFd::new(news, PollFlags::POLLIN)));
+        match poll(&mut ready, pause) {
             Ok(_) | Err(Errno::EINTR) => {}
             Err(error) => return Err(watch("poll")(error)),
         }
-        let is_asked = ready.get(1).and_then(PollFd::any).unwrap_or(false);
+        let is_asked = link.is_some() && ready.get(1).and_then(PollFd::any).unwrap_or(false);
+        if repair.is_due() && work.repair(&mut repair) == Interface::Gone && !is_gone {
+            is_gone = true;
+            // Of an interface that was deleted it knows, and has ended; of one that was moved it does not.
+            let _ = kill(child, Signal::SIGTERM);
+        }
         if is_asked && !link.as_ref().is_some_and(|link| work.serve(link)) {
             link = None;
         }
@@ -98,6 +107,11 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
         }
         let status = waitpid(child, Some(WaitPidFlag::WNOHANG)).map_err(watch("waitpid"))?;
         if let WaitStatus::Exited(_, code) = status {
+            if is_gone && code == 0 {
+                let name = &work.kept.config.interface.name;
+                let text = format!("the interface {name} is not here any more: somebody moved it away");
+                return Err(RunFailure::other(text));
+            }
             return Ok(End::Exited(u8::try_from(code).unwrap_or(1)));
         }
         if let WaitStatus::Signaled(_, signal, _) = status {

@@ -12,10 +12,11 @@ use crate::config::Config;
 use crate::control::reload::Blame;
 use crate::daemon::kill_switch;
 use crate::daemon::refused::Refused;
+use crate::daemon::repair::Repair;
 use crate::daemon::start::plan_of;
 use crate::io::clock::Clock;
 use crate::io::keeper_link::{Ask, LoadedConfig, Reply, Wanted};
-use crate::io::system::netlink::take_steps;
+use crate::io::system::netlink::{Found, restore, take_steps};
 use crate::io::system::plan::{InterfacePlan, Step};
 use crate::io::udp::UdpSocket;
 use crate::types::secret::SecretBytes;
@@ -28,6 +29,13 @@ pub(super) struct Work {
     pub(super) clock: Clock,
     /// What was read last, or was in use before it.
     pub(super) ready: Option<Ready>,
+}
+
+/// Whether there is an interface to keep.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interface {
+    Here,
+    Gone,
 }
 
 /// A configuration that could be in use.
@@ -155,6 +163,28 @@ impl Work {
 
     fn set_interface(&self, plan: &InterfacePlan) -> Result<(), Refused> {
         if *plan == self.kept.plan { Ok(()) } else { self.take(&plan.steps_from(&self.kept.plan)) }
+    }
+
+    /// Sets what the configuration says and the interface has not any more.
+    pub(super) fn repair(&self, repair: &mut Repair) -> Interface {
+        let (name, index) = (&self.kept.config.interface.name, self.kept.index);
+        let steps = self.kept.plan.steps_from(&InterfacePlan::default());
+        let found = self.runtime.block_on(restore(name, index, &steps));
+        if let Ok(Found::Up(taken @ 1.., _)) = &found {
+            tracing::warn!(taken, "addresses or routes of the interface were taken away: set again");
+        }
+        let missing = match found {
+            Ok(Found::Gone) => return Interface::Gone,
+            Ok(Found::Down | Found::Up(_, None)) => return Interface::Here,
+            Ok(Found::Up(_, Some(refused))) => refused.to_string(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            error = missing,
+            "addresses or routes of the interface were taken away and are missing; tried again"
+        );
+        repair.look_again();
+        Interface::Here
     }
 
     fn take(&self, steps: &[Step]) -> Result<(), Refused> {

@@ -7,3 +7,4 @@ pub mod kill_switch;
 pub mod netlink;
 pub mod plan;
 pub mod routes;
+pub mod watch;

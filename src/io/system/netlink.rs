@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use futures_util::stream::TryStreamExt;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::AddressAttribute;
+use rtnetlink::packet_route::link::LinkFlags;
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope};
 use rtnetlink::{Handle, LinkUnspec, RouteMessageBuilder};
 
@@ -34,6 +35,48 @@ pub enum StepError {
 pub async fn take_steps(name: &str, index: u32, steps: &[Step]) -> Result<(), StepError> {
     let refused = |error| StepError::Refused("netlink".to_owned(), error);
     with_netlink(async |handle| take_all(&handle, name, index, steps).await).await.map_err(refused)?
+}
+
+/// How an interface was found by [`restore`].
+#[derive(Debug)]
+pub enum Found {
+    /// There is none of that number in this namespace: deleted, or moved to another.
+    Gone,
+    /// Down, and left alone: who set it down meant it.
+    Down,
+    /// Up; so many steps were taken again, and perhaps the first of those that were refused.
+    Up(usize, Option<StepError>),
+}
+
+/// Takes those of these steps whose address or route is not there any more. Needs a tokio runtime and CAP_NET_ADMIN.
+///
+/// # Errors
+/// The system does not say how things stand.
+pub async fn restore(name: &str, index: u32, steps: &[Step]) -> io::Result<Found> {
+    with_netlink(async |handle| {
+        match is_up(&handle, index).await {
+            Ok(true) => {}
+            Ok(false) => return Ok(Found::Down),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => return Ok(Found::Gone),
+            Err(error) => return Err(error),
+        }
+        let (addresses, routes) = (addresses_of(&handle, index).await?, routes_of(&handle, index).await?);
+        let is_missing = |step: &Step| match *step {
+            Step::AddAddress(at) => !addresses.contains(&(at.address, at.length)),
+            Step::AddRoute(prefix, table) => !routes.contains(&(prefix, table.unwrap_or(MAIN_TABLE))),
+            Step::RemoveRoute(..) | Step::RemoveAddress(_) | Step::SetMtu(_) | Step::Up => false,
+        };
+        let (mut taken, mut refused) = (0, None);
+        for step in steps.iter().filter(|step| is_missing(step)) {
+            // One that is refused does not keep the others away.
+            match take_all(&handle, name, index, std::slice::from_ref(step)).await {
+                Ok(()) => taken += 1,
+                Err(error) => refused = refused.or(Some(error)),
+            }
+        }
+        Ok(Found::Up(taken, refused))
+    })
+    .await?
 }
 
 /// Does something over a connection of its own.
@@ -101,6 +144,31 @@ fn route(index: u32, prefix: Prefix, table: Option<u32>) -> io::Result<RouteMess
         .map_err(io::Error::other)?;
     let builder = if prefix.address().is_ipv4() { builder.scope(RouteScope::Link) } else { builder };
     Ok(table.map_or_else(|| builder.clone(), |number| builder.clone().table_id(number)).build())
+}
+
+/// Whether it is up.
+async fn is_up(handle: &Handle, index: u32) -> io::Result<bool> {
+    let link = handle.link().get().match_index(index).execute().try_next().await.map_err(system_error)?;
+    link.map(|link| link.header.flags.contains(LinkFlags::Up)).ok_or_else(|| io::Error::from_raw_os_error(libc::ENODEV))
+}
+
+/// All addresses of the interface, with the lengths of their prefixes.
+async fn addresses_of(handle: &Handle, index: u32) -> io::Result<BTreeSet<(IpAddr, u8)>> {
+    let mut addresses = BTreeSet::new();
+    let mut found = handle.address().get().set_link_index_filter(index).execute();
+    while let Some(message) = found.try_next().await.map_err(system_error)? {
+        // IPv4 tells the own address as the local one; IPv6 knows no other.
+        let named = |attribute: &AddressAttribute| {
+            if let AddressAttribute::Local(address) | AddressAttribute::Address(address) = attribute {
+                Some(*address)
+            } else {
+                None
+            }
+        };
+        let length = message.header.prefix_len;
+        addresses.extend(message.attributes.iter().filter_map(named).map(|address| (address, length)));
+    }
+    Ok(addresses)
 }
 
 /// All routes through the interface, with their tables.
