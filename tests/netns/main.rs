@@ -20,7 +20,9 @@
 mod blocks;
 mod capture;
 mod config;
+mod flood;
 mod forge;
+mod hub;
 mod kme;
 mod load;
 mod process;
@@ -41,6 +43,7 @@ mod demo;
 mod dialects;
 mod doctor;
 mod documents;
+mod floods;
 mod harness;
 mod headers;
 mod impairment;
