@@ -31,6 +31,7 @@ mod rejects_session;
 mod secrets;
 mod seeds;
 mod starts;
+mod storm;
 mod strangers;
 mod traffic;
 mod world;
