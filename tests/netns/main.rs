@@ -39,6 +39,7 @@ mod attacks;
 mod backends;
 mod bench;
 mod clear;
+mod connections;
 mod demo;
 mod dialects;
 mod doctor;

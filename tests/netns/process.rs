@@ -99,6 +99,12 @@ impl Process {
         nix::unistd::Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// Descriptors that it and the processes that it started hold.
+    pub(crate) fn descriptors(&self) -> usize {
+        let of = |pid| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+        self.children().into_iter().chain([self.pid()]).map(of).sum()
+    }
+
     /// The processes that it started and that run.
     pub(crate) fn children(&self) -> Vec<nix::unistd::Pid> {
         let own = self.pid();
