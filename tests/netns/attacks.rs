@@ -11,6 +11,10 @@ use std::time::Duration;
 const HUNDRED_A_SECOND: Duration = Duration::from_millis(10);
 const REPLAYS: usize = 20;
 const FORGERIES: usize = 20_000;
+/// Datagrams of the storm; `PLAIT_REPLAYS` asks for more.
+const STORM: usize = 100_000;
+/// Of them, those that are made at once.
+const ROUND: usize = 10_000;
 
 /// What must not move.
 fn standing(world: &World) -> Vec<String> {
@@ -58,6 +62,43 @@ fn replays_of_a_recorded_handshake_change_nothing() {
     let _echo = Echo::start(&world.net, "b");
     assert_eq!(pings(&world.net, "a", inner4(2), 200, HUNDRED_A_SECOND).lost(), 0);
     assert_eq!(standing(&world), before);
+}
+
+/// Packets that a site's interface has given to its system.
+fn came_out(world: &World, site: &str) -> u64 {
+    let path = "/proc/thread-self/net/dev";
+    let text = world.net.inside(site, || std::fs::read_to_string(path).unwrap());
+    let line = text.lines().find_map(|line| line.trim().strip_prefix(&format!("{site}:"))).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn a_storm_of_replays_from_everywhere_delivers_nothing_and_moves_nothing() {
+    if !runnable("a_storm_of_replays_from_everywhere_delivers_nothing_and_moves_nothing") {
+        return;
+    }
+    let storm = std::env::var("PLAIT_REPLAYS").ok().map_or(STORM, |text| text.parse().unwrap());
+    let (world, datagrams) = recorded();
+    let before = (standing(&world), came_out(&world, "a"), came_out(&world, "b"));
+    assert!(before.1 >= 20 && before.2 >= 20, "the pings and their answers were counted: {before:?}");
+    let mut dice = Dice::new(0x0073_746f_726d);
+    for _ in 0..storm.div_ceil(ROUND) {
+        let round: Vec<Datagram> = (0..ROUND)
+            .map(|_| {
+                let datagram = &datagrams[dice.below(datagrams.len())];
+                let third = SocketAddr::new(wan4(1), u16::try_from(1024 + dice.below(60_000)).unwrap());
+                let from = [datagram.from, datagram.from, datagram.to, third][dice.below(4)];
+                Datagram { from, ..datagram.clone() }
+            })
+            .collect();
+        spoof(&world.net, &round);
+    }
+    assert_eq!((standing(&world), came_out(&world, "a"), came_out(&world, "b")), before);
+    let drops = [&world.a, &world.b].map(|site| site.status().peer()["drops"]["replay"].as_u64().unwrap());
+    eprintln!("{storm} replays, refused as such: {drops:?}");
+    assert!(drops.iter().all(|replays| *replays > 1000), "the storm did not arrive: {drops:?}");
+    let _echo = Echo::start(&world.net, "b");
+    assert_eq!(pings(&world.net, "a", inner4(2), 200, HUNDRED_A_SECOND).lost(), 0);
 }
 
 #[test]

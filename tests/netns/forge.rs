@@ -59,7 +59,7 @@ pub(crate) fn spoof(net: &Net, datagrams: &[Datagram]) {
         let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(libc::IPPROTO_RAW))).unwrap();
         for chunk in datagrams.chunks(200) {
             for datagram in chunk {
-                let packet = ipv4_udp(datagram);
+                let packet = ipv4_udp(datagram.from, datagram.to, &datagram.bytes);
                 socket.send_to(&packet, &SockAddr::from(SocketAddr::new(datagram.to.ip(), 0))).unwrap();
             }
             std::thread::sleep(Duration::from_millis(5));
@@ -68,18 +68,18 @@ pub(crate) fn spoof(net: &Net, datagrams: &[Datagram]) {
 }
 
 /// IPv4 and UDP headers; the kernel fills the IP checksum, and UDP over IPv4 may go without one (RFC 768).
-fn ipv4_udp(datagram: &Datagram) -> Vec<u8> {
-    let (IpAddr::V4(from), IpAddr::V4(to)) = (datagram.from.ip(), datagram.to.ip()) else { panic!("IPv4 only") };
-    let length = u16::try_from(datagram.bytes.len()).unwrap();
+pub(crate) fn ipv4_udp(from: SocketAddr, to: SocketAddr, bytes: &[u8]) -> Vec<u8> {
+    let (IpAddr::V4(from_ip), IpAddr::V4(to_ip)) = (from.ip(), to.ip()) else { panic!("IPv4 only") };
+    let length = u16::try_from(bytes.len()).unwrap();
     let mut packet = vec![0x45, 0];
     packet.extend((28 + length).to_be_bytes());
     packet.extend([0, 0, 0x40, 0, 64, 17, 0, 0]);
-    packet.extend(from.octets());
-    packet.extend(to.octets());
-    packet.extend(datagram.from.port().to_be_bytes());
-    packet.extend(datagram.to.port().to_be_bytes());
+    packet.extend(from_ip.octets());
+    packet.extend(to_ip.octets());
+    packet.extend(from.port().to_be_bytes());
+    packet.extend(to.port().to_be_bytes());
     packet.extend((8 + length).to_be_bytes());
     packet.extend([0, 0]);
-    packet.extend(&datagram.bytes);
+    packet.extend(bytes);
     packet
 }

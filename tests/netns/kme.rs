@@ -86,6 +86,11 @@ impl KmePair {
         });
     }
 
+    /// Descriptors that both KMEs hold.
+    pub(crate) fn descriptors(&self) -> usize {
+        self.process.as_ref().expect("the pair is up").descriptors()
+    }
+
     /// Ends both KMEs at once.
     pub(crate) fn kill(&mut self) {
         self.process.take().expect("the pair is up").kill();

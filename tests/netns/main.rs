@@ -18,10 +18,11 @@
 
 // The harness.
 mod blocks;
-mod canary;
 mod capture;
 mod config;
+mod flood;
 mod forge;
+mod hub;
 mod kme;
 mod load;
 mod process;
@@ -39,14 +40,17 @@ mod attacks;
 mod backends;
 mod bench;
 mod boots;
+mod canary;
 mod clear;
 mod clocks;
 mod confinement;
+mod connections;
 mod demo;
 mod dialects;
 mod doctor;
 mod documents;
 mod faults;
+mod floods;
 mod harness;
 mod headers;
 mod impairment;

@@ -116,6 +116,12 @@ impl Process {
         self.children().into_iter().find(is_named).unwrap_or_else(|| panic!("no {name}"))
     }
 
+    /// Descriptors that it and the processes that it started hold.
+    pub(crate) fn descriptors(&self) -> usize {
+        let of = |pid| std::fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, Iterator::count);
+        self.children().into_iter().chain([self.pid()]).map(of).sum()
+    }
+
     /// The processes that it started and that run.
     pub(crate) fn children(&self) -> Vec<nix::unistd::Pid> {
         let own = self.pid();

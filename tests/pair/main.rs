@@ -32,6 +32,7 @@ mod rejects_session;
 mod secrets;
 mod seeds;
 mod starts;
+mod storm;
 mod strangers;
 mod traffic;
 mod wall_clock;

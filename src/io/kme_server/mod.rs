@@ -1,9 +1,11 @@
 //! A simulated KME pair on the network: two HTTPS servers with client certificates, and the socket that steers their link.
 //!
-//! `serve` accepts TLS connections and carries requests to the rules in `kme::api`; `threshold` and `outlet` do to connections and
-//! answers what was ordered; `control` takes orders and asks for them. All end when the pair stops.
+//! `serve` accepts TLS connections and carries requests to the rules in `kme::api`; `doorstep` bounds those that have
+//! proven nothing; `threshold` and `outlet` do to connections and answers what was ordered; `control` takes orders and asks for
+//! them. All end when the pair stops.
 
 pub mod control;
+mod doorstep;
 pub mod error;
 mod outlet;
 pub mod serve;

@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::doorstep::{Doorstep, Place};
 use super::outlet::{Outlet, Parts};
 use super::threshold;
 use crate::etsi014::v1::error::error_json;
@@ -28,7 +29,7 @@ use crate::kme::pair::{Pair, Side};
 use crate::types::id::SaeId;
 use crate::types::secret::SecretBytes;
 
-/// Connections of one KME; the next one waits until one ends.
+/// Connections of one KME with a good certificate; the next one waits until one ends.
 const CONNECTIONS_MAX: usize = 256;
 /// A TLS handshake that takes longer is given up: it holds a connection and has proven nothing.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -54,35 +55,29 @@ pub(super) struct Kme {
     shared: Arc<Shared>,
     side: Side,
     acceptor: TlsAcceptor,
+    doorstep: Doorstep,
     room: Arc<Semaphore>,
 }
 
 impl Kme {
     pub(super) fn new(shared: Arc<Shared>, side: Side, tls: Arc<ServerConfig>) -> Self {
         let room = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        Self { shared, side, acceptor: TlsAcceptor::from(tls), room }
+        Self { shared, side, acceptor: TlsAcceptor::from(tls), doorstep: Doorstep::default(), room }
     }
 
     /// Accepts connections until the pair stops; then all of them end.
     pub(super) async fn accept(self: Arc<Self>, listener: TcpListener, mut stopped: watch::Receiver<bool>) {
         let mut connections = JoinSet::new();
         loop {
-            let next = async {
-                let room = Arc::clone(&self.room).acquire_owned().await;
-                (room, listener.accept().await)
-            };
-            let (room, accepted) = tokio::select! {
+            let accepted = tokio::select! {
                 _ = stopped.changed() => return,
                 Some(_) = connections.join_next() => continue,
-                next = next => next,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, from)) => {
                     let kme = Arc::clone(&self);
-                    connections.spawn(async move {
-                        kme.connection(stream).await;
-                        drop(room);
-                    });
+                    self.doorstep.enter(from.ip(), |place| connections.spawn(kme.connection(stream, place)));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection was not accepted");
@@ -93,7 +88,7 @@ impl Kme {
         }
     }
 
-    async fn connection(self: Arc<Self>, stream: TcpStream) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, place: Place) {
         if let Some(fault) = self.fault_of_connection() {
             return threshold::mistreat(stream, fault).await;
         }
@@ -106,6 +101,9 @@ impl Kme {
             }
             Err(_) => return tracing::debug!("a TLS handshake took too long"),
         };
+        // For as long as others with a certificate leave no room, it stands on the doorstep.
+        let Ok(_room) = Arc::clone(&self.room).acquire_owned().await else { return };
+        drop(place);
         let leaf = stream.get_ref().1.peer_certificates().and_then(<[_]>::first).and_then(|leaf| Leaf::read(leaf));
         let caller = leaf.and_then(|leaf| leaf.common_name).and_then(|cn| SaeId::new(&cn));
         let Parts { reader, library, pipe, outlet } = Parts::of(stream);
