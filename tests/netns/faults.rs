@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 /// How long each fault lasts.
 const LASTS: Duration = Duration::from_millis(500);
-/// Between the end of one and the next: traffic is to be back in 2 s, and is in a tenth of that.
-const BETWEEN: Duration = Duration::from_millis(1500);
+/// Between the end of one and the next: traffic is back long before.
+const BETWEEN: Duration = Duration::from_millis(1000);
 /// As is asked for, and a little for a machine that does much else beside.
 const AGAIN_WITHIN: Duration = Duration::from_secs(3);
 

@@ -11,14 +11,14 @@ use std::process::Command;
 use std::time::Duration;
 
 /// Rounds of each test; `PLAIT_LIFE_ROUNDS` sets another number, for a night.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 3;
 /// Rounds before what is held is looked at first: tables fill, memory is laid out.
-const FIRST: usize = 3;
+const FIRST: usize = 2;
 /// A start after many others waits for the budget of key requests.
 const HYBRID_WITHIN: Duration = Duration::from_secs(70);
 /// Rounds from which on the slope of memory is judged: fewer show the noise of the allocator.
 const SLOPE_FROM: usize = 100;
-/// What memory may have grown by in all these rounds.
+/// What memory may have grown by in each 200 rounds: events are kept, up to a number that as many rounds do not reach.
 const GROWTH_KIB: i64 = 64;
 
 fn rounds() -> usize {
@@ -139,8 +139,9 @@ fn who_lives_on_keeps_nothing_of_sessions_and_connections_that_have_gone() {
     println!("{rounds} sessions and connections: {before:?}; {first:?} KiB after {warm}, {last:?} KiB after all");
     assert_eq!(processes(&mut world.a), pids, "the same processes");
     if rounds >= SLOPE_FROM {
+        let allowed = GROWTH_KIB * i64::try_from(rounds.div_ceil(200)).unwrap();
         for (first, last) in first.iter().zip(&last) {
-            assert!(last - first <= GROWTH_KIB, "{first} KiB after {warm} rounds, {last} KiB after {rounds}");
+            assert!(last - first <= allowed, "{first} KiB after {warm} rounds, {last} KiB after {rounds}");
         }
     }
 }

@@ -8,6 +8,7 @@ use crate::reload::Hub;
 use crate::site::Site;
 use crate::topology::{inner4, inner6, kme4, outer4, runnable};
 use crate::traffic::{Echo, Flow, pings};
+use crate::vitals::{held, packet_process, resident_kib};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -19,7 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long; `PLAIT_VERBS_SECONDS` sets another time, for a night.
-const LASTS: Duration = Duration::from_secs(8);
+const LASTS: Duration = Duration::from_secs(6);
 /// Who asks, each one verb after the other.
 const CLIENTS: u64 = 5;
 /// Verbs a second of all clients.
@@ -76,6 +77,8 @@ fn sections_of_c(dir: &Path) -> String {
 /// A verb, as the dice fall.
 fn verb(dice: &mut Dice, sections: &str) -> Value {
     let peer = [json!("b"), json!("c"), json!("nobody"), Value::Null][dice.below(4)].clone();
+    // Who has the policy of a peer changed all the time keeps it from agreeing on any: that is not for `b`.
+    let other = ["c", "nobody"][dice.below(2)];
     let dry_run = dice.below(4) == 0;
     let weaker = ["preferred", "off"][dice.below(2)];
     match dice.below(12) {
@@ -87,9 +90,9 @@ fn verb(dice: &mut Dice, sections: &str) -> Value {
         5 | 6 => json!({ "verb": "reload", "dry_run": dry_run }),
         7 | 8 => json!({ "verb": "peer_add", "sections": sections, "dry_run": dry_run }),
         9 => json!({ "verb": "peer_remove", "peer": "c", "dry_run": dry_run }),
-        10 => json!({ "verb": "policy_override", "peer": peer, "qkd": weaker,
+        10 => json!({ "verb": "policy_override", "peer": other, "qkd": weaker,
                       "for_seconds": 1 + dice.below(2), "reason": "verbs at random" }),
-        _ => json!({ "verb": "policy_end", "peer": peer }),
+        _ => json!({ "verb": "policy_end", "peer": other }),
     }
 }
 
@@ -122,6 +125,19 @@ fn rewrite(files: &[String; 3], path: &Path, keeper: Pid, stop: &AtomicBool) {
     }
 }
 
+/// Says every ten seconds what the process holds.
+fn watch_memory(packets: Pid, stop: &AtomicBool) {
+    let begun = Instant::now();
+    let mut said = 0;
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::sleep(Duration::from_millis(100));
+        if begun.elapsed().as_secs() / 10 > said {
+            said = begun.elapsed().as_secs() / 10;
+            eprintln!("after {said}0 s: {:?}, {} KiB", held(packets), resident_kib(packets));
+        }
+    }
+}
+
 /// The file with `b` alone, with another keepalive, and with `c`.
 fn files(hub: &mut Hub) -> [String; 3] {
     let alone = hub.a.config.render();
@@ -138,7 +154,7 @@ fn settle(site: &Site, client: &mut Client) {
         let answer = client.ask(&json!({ "verb": "reload" }));
         (answer["answer"] == "reloaded").then_some(())
     });
-    client.ask(&json!({ "verb": "policy_end" }));
+    client.ask(&json!({ "verb": "policy_end", "peer": "c" }));
     let said = site.run(&["reload", site.name, "--dry-run"]);
     assert!(String::from_utf8_lossy(&said.stdout).contains("nothing is another"), "{said:?}");
 }
@@ -152,7 +168,7 @@ fn a_hundred_verbs_a_second_under_traffic_and_nobody_waits_or_loses() {
     let lasts = seconds.map_or(LASTS, Duration::from_secs);
     let mut hub = Hub::up();
     let files = files(&mut hub);
-    let keeper = hub.a.daemon().pid();
+    let (keeper, packets) = (hub.a.daemon().pid(), packet_process(&mut hub.a));
     let (dir, path) = (hub.dir.path().to_path_buf(), hub.a.file("toml"));
     let (socket, sections): (PathBuf, String) = (dir.join("run/a.sock"), sections_of_c(&dir));
     let _echoes = ["b", "c"].map(|name| Echo::start(&hub.net, name));
@@ -168,6 +184,7 @@ fn a_hundred_verbs_a_second_under_traffic_and_nobody_waits_or_loses() {
             })
             .collect();
         scope.spawn(|| rewrite(&files, &path, keeper, &stop));
+        scope.spawn(|| watch_memory(packets, &stop));
         let count = u64::from(PACKETS_A_SECOND) * lasts.as_secs();
         let fate = paced(&hub.net, "a", "b", inner4(2), PACKETS_A_SECOND, count);
         stop.store(true, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plait::engine::arrange::Arranged;
-use plait::engine::output::State;
+use plait::engine::output::{Command, State};
 use plait::types::id::{PeerId, SourceMask};
 use plait::types::limits::{PEER_NUMBER_REST, POLICY_TURN};
 use plait::types::policy::QkdPolicy;
@@ -175,4 +175,22 @@ fn another_key_under_the_name_is_another_site() {
     assert!(world.status(0).unwrap().epoch.is_none() && world.status(1).unwrap().epoch.is_none());
     change(&mut world, 0, quick());
     world.run_to("HYBRID again", Duration::from_secs(60), |w| w.both(State::Hybrid));
+}
+
+#[test]
+fn who_asks_for_rekeys_all_the_time_does_not_keep_a_stricter_policy_from_being_agreed() {
+    let mut config = preferred();
+    config.policy.rekey = Duration::from_secs(60);
+    let mut world = hybrid(&config);
+    let mut strict = config.clone();
+    strict.policy.qkd = QkdPolicy::Required;
+    for tenth in 0..400 {
+        if tenth == 50 {
+            change(&mut world, 0, strict.clone());
+        }
+        world.command(0, Command::Rekey(None));
+        world.run_for(Duration::from_millis(100));
+        assert!(world.both(State::Hybrid), "after {tenth} tenths of a second: {:?}", world.state(0));
+    }
+    assert_eq!(full(&world, 0), 2, "the first session, and that of the stricter policy");
 }
