@@ -195,6 +195,7 @@ fn secrets_are_nowhere_but_in_pages_that_root_does_not_read() {
         pings(&world.net, "a", inner4(2), 100, Duration::from_millis(10));
     }
     world.a.reload();
+    assert!(world.a.run(&["reload", "a", "--dry-run"]).status.success());
     let keys =
         [qkd_keys(&world, &world.a, ["SAE-A", "SAE-B"], &ids), qkd_keys(&world, &world.b, ["SAE-B", "SAE-A"], &ids)]
             .concat();

@@ -71,6 +71,10 @@ impl Work {
             Ask::Bind => self.bind(),
             Ask::Set => self.set().map(|()| Answer::plain(Reply::Done)),
             Ask::Sources => self.sources(),
+            Ask::Forget => {
+                self.ready = None;
+                Ok(Answer::plain(Reply::Done))
+            }
             Ask::Page => self.page(),
             Ask::Mtu { bytes } => {
                 let taken = self.take(&[Step::SetMtu(self.kept.plan.mtu_for(bytes))]);

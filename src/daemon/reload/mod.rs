@@ -88,6 +88,10 @@ impl Reloads {
             Ok(prepared) => apply::apply(running, effects, live, prepared, dry_run).await,
             Err(refused) => Err(refused),
         };
+        if dry_run || done.is_err() {
+            // A keeper that has gone holds nothing any more.
+            drop(running.keeper.ask(Ask::Forget).await);
+        }
         match &done {
             Ok(report) => tell(running, report),
             Err(refused) => {
