@@ -1,7 +1,7 @@
 //! Files that hold keys: read only if nobody else could have read or changed them, written so that nothing is lost.
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,8 @@ use crate::types::secret::SecretBytes;
 
 /// Mode of a secret file: its owner alone.
 const SECRET_MODE: u32 = 0o600;
+/// Bytes of the room for a file that does not say how long it is, or is longer: a page.
+const ROOM_BYTES: usize = 4096;
 /// Where systemd puts the credentials of a service.
 const CREDENTIALS_DIRECTORY: &str = "CREDENTIALS_DIRECTORY";
 
@@ -39,8 +41,8 @@ pub fn read_linked_secret(path: &Path, bytes_max: usize) -> Result<SecretBytes, 
 pub fn read_public(path: &Path, bytes_max: usize) -> Result<Vec<u8>, KeyFileError> {
     let at = |fault| KeyFileError { path: path.to_owned(), fault };
     let mut file = open(path, 0).map_err(at)?;
-    regular(&file).map_err(at)?;
-    let bytes = read_bounded(&mut file, bytes_max).map_err(at)?;
+    let found = regular(&file).map_err(at)?;
+    let bytes = read_bounded(&mut file, &found, bytes_max).map_err(at)?;
     Ok(bytes.to_vec())
 }
 
@@ -83,7 +85,7 @@ fn read_closed(path: &Path, bytes_max: usize, flags: i32) -> Result<SecretBytes,
     let may_group_read = is_credential(path, std::env::var_os(CREDENTIALS_DIRECTORY).map(PathBuf::from));
     check_closed(found.mode(), found.uid(), Uid::effective().as_raw(), may_group_read).map_err(at)?;
     check_directory(directory_of(path)).map_err(at)?;
-    read_bounded(&mut file, bytes_max).map(|bytes| SecretBytes::new(bytes.to_vec())).map_err(at)
+    read_bounded(&mut file, &found, bytes_max).map(|bytes| SecretBytes::new(bytes.to_vec())).map_err(at)
 }
 
 fn open(path: &Path, flags: i32) -> Result<File, Fault> {
@@ -100,20 +102,36 @@ fn regular(file: &File) -> Result<Metadata, Fault> {
     if found.is_file() { Ok(found) } else { Err(Fault::NotRegular) }
 }
 
-fn read_bounded(file: &mut File, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
-    // One byte more than allowed tells a file that is too large; never grown, so no copy of a secret stays behind.
-    let mut bytes = Zeroizing::new(vec![0; bytes_max.saturating_add(1)]);
+/// The whole file, for which as much room is made as it says that it needs: the bound may be thousands of times that.
+fn read_bounded(file: &mut File, found: &Metadata, bytes_max: usize) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    // One byte more than allowed tells a file that is too large, and one more than it says, that it is longer.
+    let most = bytes_max.saturating_add(1);
+    let mut room = usize::try_from(found.len()).unwrap_or(most).saturating_add(1).min(most);
+    loop {
+        let bytes = read_up_to(file, room).map_err(Fault::Read)?;
+        if bytes.len() < room {
+            return Ok(bytes);
+        }
+        if room == most {
+            return Err(Fault::TooLarge { bytes_max });
+        }
+        // It grew, or is one of those that say nothing: once more from its beginning.
+        file.rewind().map_err(Fault::Read)?;
+        room = room.saturating_mul(2).max(ROOM_BYTES).min(most);
+    }
+}
+
+/// Never grown, so no copy of a secret stays behind.
+fn read_up_to(file: &mut File, room: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let mut bytes = Zeroizing::new(vec![0; room]);
     let mut filled = 0;
     while let Some(rest) = bytes.get_mut(filled..).filter(|rest| !rest.is_empty()) {
         match file.read(rest) {
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Fault::Read(error)),
+            Err(error) => return Err(error),
         }
-    }
-    if filled > bytes_max {
-        return Err(Fault::TooLarge { bytes_max });
     }
     bytes.truncate(filled);
     Ok(bytes)

@@ -159,3 +159,24 @@ fn a_secret_that_is_not_written_whole_leaves_nothing() {
     let error = write_new_secret(&missing, b"x").unwrap_err();
     assert!(matches!(error.fault, Fault::Write(_)), "{error}");
 }
+
+#[test]
+fn a_file_that_does_not_say_how_long_it_is_is_read_whole_and_bounded() {
+    // Regular files of /proc have 0 bytes, whatever can be read; this one has a line for each mapping, far more than a page.
+    let maps = Path::new("/proc/self/smaps");
+    assert_eq!(std::fs::metadata(maps).unwrap().len(), 0);
+    let whole = read_public(maps, 64 << 20).unwrap();
+    assert!(whole.len() > 4 * ROOM_BYTES && whole.ends_with(b"\n"), "{} bytes", whole.len());
+    let error = read_public(maps, 2 * ROOM_BYTES).unwrap_err();
+    assert!(matches!(error.fault, Fault::TooLarge { bytes_max } if bytes_max == 2 * ROOM_BYTES), "{error}");
+}
+
+#[test]
+fn as_much_room_is_made_as_the_file_needs() {
+    let place = Place::new();
+    let path = place.file("key", 0o600, &[7; 1000]);
+    let mut file = open(&path, 0).unwrap();
+    let found = regular(&file).unwrap();
+    let bytes = read_bounded(&mut file, &found, 1 << 30).unwrap();
+    assert_eq!((bytes.len(), bytes.capacity()), (1000, 1001));
+}
