@@ -47,6 +47,7 @@ mod documents;
 mod floods;
 mod harness;
 mod headers;
+mod huge;
 mod impairment;
 mod kills;
 mod leftovers;
