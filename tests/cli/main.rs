@@ -12,6 +12,7 @@
 mod bench;
 mod check;
 mod daemon;
+mod huge;
 mod init;
 mod keys;
 mod records;

@@ -53,6 +53,7 @@ mod faults;
 mod floods;
 mod harness;
 mod headers;
+mod huge;
 mod impairment;
 mod kills;
 mod leftovers;
