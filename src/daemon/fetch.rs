@@ -15,11 +15,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::limits::{KEY_ANSWERS_MAX, KEY_REQUEST_AGE_MAX, KEY_REQUESTS_MAX};
+use super::limits::{KEY_ANSWERS_MAX, KEY_REQUEST_AGE_MAX, KEY_REQUESTS_MAX, KEYS_SILENCE_MAX};
 use super::setup::PeerSource;
-use crate::io::keys_link::frames::{FRAME_BYTES_MAX, KeyAsk, SourcePlace, Told};
-use crate::io::source::{HeldFiles, SourceFigures, SourceSetup, SourceSnapshot};
-use crate::keys::request::{KeyDelivery, KeyRequest, RequestId, SourceFailure};
+use crate::etsi014::v1::path::Method;
+use crate::io::keys_link::frames::{FRAME_BYTES_MAX, KeyAsk, SourcePlace, Told, method_of};
+use crate::io::source::{Asked, HeldFiles, SourceFigures, SourceSetup, SourceSnapshot};
+use crate::keys::request::{DeliveredKey, KeyDelivery, KeyRequest, RequestId, SourceFailure};
 use crate::types::id::{PeerId, SourceId};
 use crate::types::policy::Reason;
 
@@ -30,6 +31,8 @@ pub(super) struct Fetchers {
     generation: u32,
     open: BTreeMap<RequestId, Open>,
     asks: Sender<KeyAsk>,
+    /// When the keys process last said anything.
+    heard: Instant,
     /// Keys processes that have begun.
     begun: u64,
     _tasks: JoinSet<()>,
@@ -48,6 +51,7 @@ struct Desk {
 struct Open {
     peer: PeerId,
     source: SourceId,
+    method: Method,
     since: Instant,
 }
 
@@ -87,7 +91,7 @@ impl Fetchers {
         tasks.spawn(hear_all(socket, telling));
         let desks = sources.into_iter().map(|source| Desk::new(source.peer, source)).collect();
         let open = BTreeMap::new();
-        Ok((Self { desks, generation, open, asks, begun: 0, _tasks: tasks }, told))
+        Ok((Self { desks, generation, open, asks, heard: Instant::now(), begun: 0, _tasks: tasks }, told))
     }
 
     /// These sources from now on, of this handover; `ids` are the numbers of the peers by their places. What was asked before is
@@ -122,26 +126,22 @@ impl Fetchers {
             return failed(Reason::NotConfigured, "no such source");
         };
         let place = SourcePlace { generation: self.generation, place };
+        let method = method_of(&kind);
         let ask = KeyAsk { source: place, request: id, kind, deadline };
         if self.open.len() >= KEY_REQUESTS_MAX || self.asks.try_send(ask).is_err() {
             return failed(Reason::Other, "too many requests wait for the keys process");
         }
-        self.open.insert(id, Open { peer, source, since: Instant::now() });
+        self.open.insert(id, Open { peer, source, method, since: Instant::now() });
         Ok(())
     }
 
     /// What follows from what the keys process tells: figures, and deliveries for the engine.
     pub(super) fn hear(&mut self, told: Told) -> Vec<KeyDelivery> {
+        self.heard = Instant::now();
         match told {
             Told::Began => self.begin(),
-            Told::Answer { request, asked } => {
-                // Late, or never asked for: it is wiped here.
-                let Some(Open { peer, source, .. }) = self.open.remove(&request) else { return Vec::new() };
-                if let Some(desk) = self.desks.iter_mut().find(|desk| desk.peer == peer && desk.source == source) {
-                    desk.figures.note_key(&asked);
-                }
-                vec![KeyDelivery { id: request, peer, source, outcome: asked.result }]
-            }
+            // Late, or never asked for: it is wiped here.
+            Told::Answer { request, asked } => self.close(request, asked).into_iter().collect(),
             Told::Status { source, asked } => {
                 let place = usize::try_from(source.place).ok().filter(|_| source.generation == self.generation);
                 if let Err(failure) = &asked.result {
@@ -169,21 +169,37 @@ impl Fetchers {
         self.begun.saturating_sub(1)
     }
 
-    /// Requests that are so old that no answer comes any more.
+    /// Whether the keys process stands still: something is asked of it, and nothing comes.
+    pub(super) fn is_silent(&self) -> bool {
+        let oldest = self.open.values().map(|open| open.since).min();
+        oldest.is_some_and(|since| since.max(self.heard).elapsed() > KEYS_SILENCE_MAX)
+    }
+
+    /// What is given up: everything, of a keys process that stands still; else requests so old that no answer comes any more.
     pub(super) fn overdue(&mut self) -> Vec<KeyDelivery> {
-        self.give_up(
-            |since| since.elapsed() > KEY_REQUEST_AGE_MAX,
-            Reason::Deadline,
-            "the keys process does not answer",
-        )
+        let age_max = if self.is_silent() { Duration::ZERO } else { KEY_REQUEST_AGE_MAX };
+        self.give_up(|since| since.elapsed() >= age_max, Reason::Deadline, "the keys process does not answer")
     }
 
     fn give_up(&mut self, is_given_up: impl Fn(Instant) -> bool, reason: Reason, text: &str) -> Vec<KeyDelivery> {
-        let (given_up, open) =
-            std::mem::take(&mut self.open).into_iter().partition(|(_, open)| is_given_up(open.since));
-        self.open = open;
-        let given_up: BTreeMap<RequestId, Open> = given_up;
-        given_up.into_iter().map(|(id, Open { peer, source, .. })| failure(id, peer, source, reason, text)).collect()
+        let old = self.open.iter().filter(|(_, open)| is_given_up(open.since));
+        let old: Vec<RequestId> = old.map(|(id, _)| *id).collect();
+        let fail = |id: RequestId| {
+            let open = self.open.get(&id)?;
+            let failure = SourceFailure { reason, text: text.to_owned() };
+            let asked = Asked { method: open.method, took: open.since.elapsed(), tls: None, result: Err(failure) };
+            self.close(id, asked)
+        };
+        old.into_iter().filter_map(fail).collect()
+    }
+
+    /// The end of a request, whatever came of it; `None` if there is no such request.
+    fn close(&mut self, id: RequestId, asked: Asked<DeliveredKey>) -> Option<KeyDelivery> {
+        let Open { peer, source, .. } = self.open.remove(&id)?;
+        if let Some(desk) = self.desks.iter_mut().find(|desk| desk.peer == peer && desk.source == source) {
+            desk.figures.note_key(&asked);
+        }
+        Some(KeyDelivery { id, peer, source, outcome: asked.result })
     }
 
     /// The figures of every source with the peer that it keys and its number there.

@@ -17,12 +17,11 @@ use zeroize::Zeroizing;
 
 use super::limits::KEY_REQUESTS_MAX;
 use crate::control::sandbox::Sandbox;
-use crate::etsi014::v1::path::Method;
-use crate::io::keys_link::frames::{FRAME_BYTES_MAX, KeyAsk, SourcePlace, Told};
+use crate::io::keys_link::frames::{FRAME_BYTES_MAX, KeyAsk, SourcePlace, Told, method_of};
 use crate::io::keys_link::handover::{HANDOVER_BYTES_MAX, Handover};
 use crate::io::kme_client::registry::KmeClients;
 use crate::io::source::{Asked, Etsi014Source, KeySource, STATUS_INTERVAL, SourceSetup};
-use crate::keys::request::{KeyRequestKind, SourceFailure};
+use crate::keys::request::SourceFailure;
 use crate::types::policy::Reason;
 
 /// Answers that wait for the packet process: it takes them at once, or has stopped, and then nothing more is fetched.
@@ -120,10 +119,7 @@ impl Desks {
 }
 
 fn refusal(ask: &KeyAsk, reason: Reason, text: &str) -> Told {
-    let method = match ask.kind {
-        KeyRequestKind::New { .. } => Method::EncKeys,
-        KeyRequestKind::ById { .. } => Method::DecKeys,
-    };
+    let method = method_of(&ask.kind);
     let result = Err(SourceFailure { reason, text: text.to_owned() });
     Told::Answer { request: ask.request, asked: Asked { method, took: std::time::Duration::ZERO, tls: None, result } }
 }

@@ -24,6 +24,9 @@ pub const STORES_MAX: usize = 3 * PEERS_MAX;
 pub const KEY_REQUESTS_MAX: usize = 12 * PEERS_MAX;
 /// Answers of the keys process that wait for the loop: it is made to wait when there are more.
 pub const KEY_ANSWERS_MAX: usize = 64;
+/// How long nothing at all may come from the keys process while something is asked: the longest deadline of a KME (PROTOCOL 2.5),
+/// and half of it again.
+pub const KEYS_SILENCE_MAX: Duration = Duration::from_secs(15);
 /// How long a request is open at most: no exchange waits so long, whatever the deadlines of the KMEs before it in the line.
 pub const KEY_REQUEST_AGE_MAX: Duration = Duration::from_secs(300);
 /// Pause before the keys process is started again, the first time; doubled while it does not last.

@@ -21,7 +21,7 @@ use crate::control::request::{Answer, Request};
 use crate::crypto::digest::sha256;
 use crate::engine::output::Command;
 use crate::io::control_socket::{Call, ControlSocket};
-use crate::io::keeper_link::Wanted;
+use crate::io::keeper_link::{Ask, Wanted};
 use crate::io::keys_link::frames::Told;
 use crate::keys::request::KeyDelivery;
 use crate::types::id::PeerId;
@@ -102,8 +102,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
             break Ok(());
         }
         running.engine.handle_timeout(running.now());
-        let overdue = running.fetchers.overdue();
-        deliver(&mut running, overdue);
+        look_at_keys(&mut running);
         look_at_audit(&mut running);
         look_at_budget(&mut running);
         effects.drain(&mut running);
@@ -139,6 +138,17 @@ fn hear(running: &mut Running, told: Told) {
         let text = "the keys process ended and was started again: the log says how; QKD keys come again";
         running.events.record(Draft::new(EventKind::Alarm, text));
     }
+}
+
+/// What is asked of the keys process and comes to nothing; if it stands still the keeper is to start another.
+fn look_at_keys(running: &mut Running) {
+    if running.fetchers.is_silent() {
+        let keeper = running.keeper.clone();
+        // What came of it is told by the next one that begins.
+        tokio::spawn(async move { drop(keeper.ask(Ask::RenewKeys).await) });
+    }
+    let overdue = running.fetchers.overdue();
+    deliver(running, overdue);
 }
 
 fn deliver(running: &mut Running, deliveries: Vec<KeyDelivery>) {

@@ -53,6 +53,8 @@ pub enum Ask {
     Set,
     /// The sources of the last configuration that was read: for the keys process, from now on.
     Sources,
+    /// Another keys process: the one that there is says nothing.
+    RenewKeys,
     /// That the configuration that is ready will not be used, nor the TLS keys that were read with it.
     Forget,
     /// A listening socket for the status page of the configuration in use.

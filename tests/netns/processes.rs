@@ -166,3 +166,25 @@ fn a_keys_process_that_is_killed_costs_no_packet_and_keys_come_again() {
     let told = world.a.run(&["events", "a"]).stdout;
     assert!(String::from_utf8_lossy(&told).contains("the keys process ended and was started again"));
 }
+
+#[test]
+fn a_keys_process_that_stands_still_is_told_and_another_takes_its_place() {
+    if !runnable("a_keys_process_that_stands_still_is_told_and_another_takes_its_place") {
+        return;
+    }
+    let mut world = World::new();
+    world.set_policy("rekey", "\"2s\"");
+    world.up_hybrid();
+    let _echo = Echo::start(&world.net, "b");
+    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let keys = world.a.daemon().part("plait-keys");
+    kill(keys, Signal::SIGSTOP).unwrap();
+    let failed = |status: &Status| status.source_number("requests_failed") >= 1;
+    world.a.wait_status("the request is given up", Duration::from_secs(40), failed);
+    let used = world.a.status().source_number("keys_used");
+    let is_back = |status: &Status| status.json["keys_restarts"] == 1 && status.source_number("keys_used") > used;
+    world.a.wait_status("keys again", Duration::from_secs(60), is_back);
+    world.both(&["HYBRID"], Duration::from_secs(40));
+    let report = flow.stop();
+    assert_eq!((report.lost(), report.duplicates), (0, 0), "of {}", report.sent());
+}

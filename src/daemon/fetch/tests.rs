@@ -119,9 +119,27 @@ async fn what_nobody_answers_is_given_up_one_day() {
     assert!(fetchers.overdue().is_empty());
     let long_ago = Instant::now().checked_sub(KEY_REQUEST_AGE_MAX * 2).unwrap();
     fetchers.open.get_mut(&RequestId(6)).unwrap().since = long_ago;
+    assert!(!fetchers.is_silent(), "something came a moment ago");
     let given_up = fetchers.overdue();
     assert_eq!((given_up.len(), given_up[0].id), (1, RequestId(6)));
     assert_eq!(given_up[0].outcome.as_ref().err().unwrap().reason, Reason::Deadline);
+}
+
+#[tokio::test]
+async fn of_a_keys_process_that_stands_still_everything_is_given_up() {
+    let (mut fetchers, _told, _keys) = start();
+    let a_while_ago = Instant::now().checked_sub(KEYS_SILENCE_MAX + Duration::from_secs(1)).unwrap();
+    fetchers.heard = a_while_ago;
+    assert!(!fetchers.is_silent(), "nothing is asked");
+    assert!(fetchers.ask(request(6, 0)).is_ok());
+    assert!(!fetchers.is_silent(), "it has just been asked");
+    fetchers.open.get_mut(&RequestId(6)).unwrap().since = a_while_ago;
+    assert!(fetchers.ask(request(7, 1)).is_ok());
+    assert!(fetchers.is_silent());
+    let given_up = fetchers.overdue();
+    assert_eq!(given_up.iter().map(|delivery| delivery.id).collect::<Vec<_>>(), [RequestId(6), RequestId(7)]);
+    assert_eq!(figures(&fetchers, 1).requests_failed, 1);
+    assert!(!fetchers.is_silent() && fetchers.overdue().is_empty());
 }
 
 #[tokio::test]

@@ -52,6 +52,13 @@ impl Keys {
         }
     }
 
+    /// Ends the one that runs; another is started after a pause.
+    pub(super) fn renew(&mut self) {
+        if let State::Runs { .. } = self.state {
+            self.fail("the packet process hears nothing of it");
+        }
+    }
+
     /// Looks whether it has ended, and starts it again when it is time, with what `handover` gives. Returns after how long to
     /// look again at the latest; it need not be looked at before it ends.
     pub(super) fn look(&mut self, handover: impl FnOnce() -> Result<SecretBytes, String>) -> Option<Duration> {

@@ -71,6 +71,10 @@ impl Work {
             Ask::Bind => self.bind(),
             Ask::Set => self.set().map(|()| Answer::plain(Reply::Done)),
             Ask::Sources => self.sources(),
+            Ask::RenewKeys => {
+                self.kept.keys.renew();
+                Ok(Answer::plain(Reply::Done))
+            }
             Ask::Forget => {
                 self.ready = None;
                 Ok(Answer::plain(Reply::Done))

@@ -172,6 +172,14 @@ impl Told {
     }
 }
 
+/// Which of the KME's methods answers it.
+pub fn method_of(kind: &KeyRequestKind) -> Method {
+    match kind {
+        KeyRequestKind::New { .. } => Method::EncKeys,
+        KeyRequestKind::ById { .. } => Method::DecKeys,
+    }
+}
+
 fn put_place(out: &mut Vec<u8>, SourcePlace { generation, place }: SourcePlace) {
     out.extend(generation.to_be_bytes());
     out.extend(place.to_be_bytes());
