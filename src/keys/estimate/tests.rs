@@ -204,7 +204,7 @@ fn more_is_used_while_the_stock_keeps_fifteen_sixteenths_than_while_it_falls() {
 #[test]
 fn samples_are_kept_up_to_their_bound() {
     let mut estimate = KeyEstimate::default();
-    for second in 0..2 * SAMPLES_MAX as u64 {
+    for second in 0..=SAMPLES_MAX as u64 {
         estimate.note(Sample { at: at(second), stored: 1, used: second });
     }
     assert_eq!(estimate.samples.len(), SAMPLES_MAX);
