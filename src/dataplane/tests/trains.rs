@@ -6,9 +6,12 @@ use crate::dataplane::bundling::Bundling;
 use crate::dataplane::frame::{Frame, Shape, finish_checksum};
 use crate::dataplane::join::{Deliver, Joiner};
 use crate::dataplane::open::{Tally, open_train};
+use crate::dataplane::pack::{Cursor, Packer, Step};
 use crate::dataplane::seal::datagram_len;
 use crate::types::limits::HANDSHAKE_DATAGRAM_BYTES_MAX;
-use crate::wire::vnet::{PartialChecksum, VnetHeader};
+use crate::types::offload::Offload;
+use crate::wire::layers::Transport;
+use crate::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
 
 struct Nowhere;
 
@@ -156,4 +159,62 @@ fn a_checksum_is_finished_where_it_is_said_to_lie() {
     let mut short = [1, 2, 3];
     finish_checksum(&mut short, PartialChecksum { start: 0, offset: 2 });
     assert_eq!(short, [1, 2, 3]);
+}
+
+/// A UDP super-packet of two whole pieces and 50 bytes, as the kernel hands it over.
+fn super_frame(size: u16) -> Vec<u8> {
+    let above = 8 + 2 * size + 50;
+    let mut inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 20 + above);
+    (inner[6], inner[7], inner[9]) = (0, 0, 17);
+    inner[24..26].copy_from_slice(&above.to_be_bytes());
+    let sum = checksum::fold(checksum::pseudo_header(&inner[12..20], 17, usize::from(above)));
+    inner[26..28].copy_from_slice(&sum.to_be_bytes());
+    let segments =
+        Segmentation { is_v6: false, transport: Transport::Udp, bytes: size, header_bytes: 28, has_cwr: false };
+    let partial = PartialChecksum { start: 20, offset: 6 };
+    let header = VnetHeader { checksum: Some(partial), is_verified: false, segments: Some(segments) };
+    [&header.to_bytes()[..], &inner].concat()
+}
+
+/// Packs a frame once: what is to be done next, how many records there are, and the events, which are taken if `taken`.
+fn pack(view: View<'_>, frame: &[u8], taken: bool) -> (Step, usize, Vec<PumpEvent>) {
+    let (mut packer, mut events) = (Packer::new(1), Vec::new());
+    let step = packer.pack(view, &mut Cursor::new(Frame::parse(frame, true).unwrap()), &mut |event| {
+        events.push(event);
+        taken
+    });
+    (step, packer.train().count(), events)
+}
+
+#[test]
+fn a_super_packet_goes_in_one_train_or_record_by_record() {
+    let world = world(Standing::Current);
+    assert_eq!(pack(view(&world, NOW), &super_frame(100), true), (Step::Done, 3, vec![]));
+    let traffic = &world.peers[0].traffic;
+    assert_eq!((traffic.sent_packets.total(), traffic.sent_bytes.total()), (3, 128 + 128 + 78));
+    let single = View { offloads: OffloadSet::ALL.without(Offload::Gso), ..view(&world, NOW) };
+    assert_eq!(pack(single, &super_frame(100), true), (Step::Send, 1, vec![]));
+}
+
+#[test]
+fn without_an_epoch_a_super_packet_waits_as_the_packets_that_it_stands_for() {
+    let world = world(Standing::Current);
+    let (step, records, events) = pack(view(&world, UNTIL), &super_frame(100), true);
+    assert_eq!((step, records, events.len()), (Step::Done, 0, 3));
+    for (event, bytes) in events.into_iter().zip([128, 128, 78]) {
+        let PumpEvent::NoEpoch { peer: PeerId(0), packet } = event else { panic!("{event:?}") };
+        let sum = checksum::pseudo_header(&packet[12..20], 17, bytes - 20);
+        assert_eq!((packet.len(), checksum::fold(checksum::add(sum, &packet[20..]))), (bytes, 0xffff));
+    }
+    let queue = &world.peers[0].traffic.drops.queue;
+    assert_eq!(queue.total(), 0);
+    pack(view(&world, UNTIL), &super_frame(100), false);
+    assert_eq!(queue.total(), 3);
+}
+
+#[test]
+fn pieces_beyond_the_mtu_are_counted_one_by_one() {
+    let world = world(Standing::Current);
+    assert_eq!(pack(view(&world, NOW), &super_frame(1400), true), (Step::TooBig(1420), 0, vec![]));
+    assert_eq!(world.peers[0].traffic.drops.too_big.total(), 3);
 }
