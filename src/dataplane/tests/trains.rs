@@ -192,8 +192,18 @@ fn a_super_packet_goes_in_one_train_or_record_by_record() {
     assert_eq!(pack(view(&world, NOW), &super_frame(100), true), (Step::Done, 3, vec![]));
     let traffic = &world.peers[0].traffic;
     assert_eq!((traffic.sent_packets.total(), traffic.sent_bytes.total()), (3, 128 + 128 + 78));
+    let sealed = || world.peers[0].sealing.as_ref().unwrap().epoch.sealed_bytes();
+    assert_eq!(sealed(), 128 + 128 + 80, "with padding: it counts for the volume of the epoch");
     let single = View { offloads: OffloadSet::ALL.without(Offload::Gso), ..view(&world, NOW) };
-    assert_eq!(pack(single, &super_frame(100), true), (Step::Send, 1, vec![]));
+    let (frame, mut packer) = (super_frame(100), Packer::new(1));
+    let mut cursor = Cursor::new(Frame::parse(&frame, true).unwrap());
+    for step in [Step::Send, Step::Send, Step::Done] {
+        assert_eq!(packer.pack(single, &mut cursor, &mut |_| true), step);
+        assert_eq!(packer.train().count(), 1);
+        packer.train().clear();
+    }
+    assert_eq!((traffic.sent_packets.total(), traffic.sent_bytes.total()), (6, 2 * (128 + 128 + 78)));
+    assert_eq!(sealed(), 2 * (128 + 128 + 80));
 }
 
 #[test]
