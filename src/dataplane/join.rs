@@ -249,3 +249,6 @@ fn describe(text: &mut [u8], layers: Layers, bytes: usize, size: Option<usize>) 
     let checksum = PartialChecksum { start: ip_bytes as u16, offset: transport.checksum_at() as u16 };
     VnetHeader { checksum: Some(checksum), is_verified: false, segments }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,8 @@ use crate::types::time::Instant;
 use crate::wire::checksum;
 use crate::wire::transport::RecordKind;
 
+mod trains;
+
 const INDEX: u32 = 0x0a0b_0c0d;
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 const UNTIL: Instant = Instant::from_nanos(60_000_000_000);

@@ -208,4 +208,16 @@ mod tests {
         assert!(moment.is_due(Instant::from_nanos(251 * MS), interval));
         assert!(!moment.is_due(Instant::from_nanos(251 * MS), interval));
     }
+
+    #[test]
+    fn what_belongs_to_no_peer_is_told_by_its_name() {
+        let unclaimed = Unclaimed::default();
+        unclaimed.malformed.add(1);
+        unclaimed.unknown_index.add(2);
+        unclaimed.not_ip.add(3);
+        unclaimed.no_route.add(4);
+        unclaimed.queue.add(5);
+        let expected = [("malformed", 1), ("unknown_index", 2), ("not_ip", 3), ("no_route", 4), ("queue", 5)];
+        assert_eq!(unclaimed.totals(), expected);
+    }
 }

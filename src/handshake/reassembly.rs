@@ -243,4 +243,32 @@ mod tests {
         assert!(table.is_finished_by_rest(address(200, 1), false, 2));
         assert!(!table.is_finished_by_rest(address(200, 1), false, 1), "it was the oldest of the three");
     }
+
+    #[test]
+    fn the_oldest_is_what_came_first_whatever_its_number() {
+        let mut table = Table::new();
+        for id in [5, 4, 3, 2, 1] {
+            table.feed(NOW, address(1, 1), false, &i1(id)[0]);
+        }
+        assert!(!table.0.is_empty());
+        assert!(table.is_finished_by_rest(address(1, 1), false, 1), "the newest is there");
+        assert!(!table.is_finished_by_rest(address(1, 1), false, 5), "the oldest went");
+    }
+
+    #[test]
+    fn a_known_address_takes_a_place_of_the_source_that_holds_most() {
+        let mut table = Table::new();
+        for host in 1..=60 {
+            table.feed(NOW, address(host, 1), host > 48, &i1(1)[0]);
+        }
+        for id in 1..=4 {
+            table.feed(NOW, address(100, 1), true, &i1(id)[0]);
+        }
+        assert_eq!(table.0.len(), REASSEMBLY_MAX);
+        table.feed(NOW, address(101, 1), true, &i1(1)[0]);
+        assert_eq!(table.0.len(), REASSEMBLY_MAX);
+        assert!((1..=60).all(|host| table.is_finished_by_rest(address(host, 1), host > 48, 1)));
+        assert!(table.is_finished_by_rest(address(100, 1), true, 2));
+        assert!(!table.is_finished_by_rest(address(100, 1), true, 1), "it was the oldest of the four");
+    }
 }

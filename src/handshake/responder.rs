@@ -19,7 +19,7 @@ use crate::keys::policy::QkdWaiver;
 use crate::schedule::confirm::{BeforeQkd, REFUSAL_OK};
 use crate::schedule::qkd::{self, MixableKey};
 use crate::schedule::stages::{AfterI1, AfterP3, BeforeP3, R1Secrets, Start};
-use crate::types::id::{SessionIndex, SourceMask};
+use crate::types::id::SessionIndex;
 use crate::types::limits::QKD_SOURCES_MAX;
 use crate::types::policy::{Cipher, RatchetPolicy, Reason};
 use crate::types::random::Randomness;
@@ -243,11 +243,6 @@ impl OpenedI2 {
     /// What the initiator has for each source.
     pub fn slots(&self) -> &[Slot; QKD_SOURCES_MAX] {
         &self.slots
-    }
-
-    /// The sources that were to be asked.
-    pub fn asked(&self) -> SourceMask {
-        self.settled.agreed.asked
     }
 
     /// The terms of the session to be.

@@ -114,4 +114,42 @@ mod tests {
             assert!(limit.sources.len() <= WORK_SOURCES_MAX);
         }
     }
+
+    /// Full of sources, each of which took one token at that time.
+    fn full(taken_at: impl Fn(u32) -> Instant) -> WorkLimit {
+        let (per_second, burst) = WORK_PER_SOURCE;
+        let bucket = |n| Bucket::FULL.less_one(taken_at(n), per_second, burst).unwrap();
+        let sources = (0..WORK_SOURCES_MAX as u32).map(|n| (SourcePrefix::of(address(n)), bucket(n)));
+        WorkLimit { sources: sources.collect(), ..WorkLimit::default() }
+    }
+
+    fn has(limit: &WorkLimit, n: u32) -> bool {
+        limit.sources.contains_key(&SourcePrefix::of(address(n)))
+    }
+
+    #[test]
+    fn a_full_table_forgets_every_full_bucket_and_no_other() {
+        // A token takes 62.5 ms.
+        let mut limit = full(|n| NOW + Duration::from_micros(if n < 10 { 1 } else { 0 }));
+        assert!(limit.allow(NOW + Duration::from_micros(62_500), address(9999), false));
+        assert_eq!(limit.sources.len(), 11);
+        assert!((0..10).all(|n| has(&limit, n)) && has(&limit, 9999));
+    }
+
+    #[test]
+    fn where_no_bucket_is_full_the_fullest_one_goes() {
+        let mut limit = full(|n| NOW + Duration::from_nanos(n.abs_diff(7).into()));
+        assert!(limit.allow(NOW + Duration::from_millis(1), address(9999), false));
+        assert_eq!((limit.sources.len(), has(&limit, 7), has(&limit, 9999)), (WORK_SOURCES_MAX, false, true));
+    }
+
+    #[test]
+    fn nothing_is_forgotten_for_a_source_that_is_there_or_while_there_is_room() {
+        let mut limit = full(|_| NOW);
+        assert!(limit.allow(NOW + Duration::from_secs(1), address(3), false));
+        assert_eq!(limit.sources.len(), WORK_SOURCES_MAX);
+        limit.sources.remove(&SourcePrefix::of(address(3)));
+        assert!(limit.allow(NOW + Duration::from_secs(1), address(9999), false));
+        assert_eq!(limit.sources.len(), WORK_SOURCES_MAX);
+    }
 }

@@ -142,4 +142,33 @@ mod tests {
             assert_eq!(RequestBudget::from_file(Some(bad), Duration::from_secs(60), at(0)).tokens(at(0)), 0);
         }
     }
+
+    #[test]
+    fn tokens_of_the_file_are_there_at_once() {
+        let mut budget = drained(60, at(0));
+        assert_eq!(budget.tokens(at(10_000)), 2);
+        let file = budget.to_bytes();
+        let mut again = RequestBudget::from_file(Some(file.expose()), Duration::from_secs(60), at(90_000));
+        assert_eq!((again.next(at(90_000)), again.tokens(at(90_000))), (at(90_000), 2));
+    }
+
+    #[test]
+    fn what_grows_fills_the_room_and_no_more() {
+        let mut budget = drained(60, at(0));
+        let tokens = [4999, 5000, 15_000, 20_000, 100_000].map(|ms| budget.tokens(at(ms)));
+        assert_eq!(tokens, [0, 1, 3, 4, 4]);
+        assert!(budget.take(at(100_000)) && budget.take(at(103_000)));
+        assert_eq!(
+            [104_999, 105_000].map(|ms| budget.tokens(at(ms))),
+            [2, 3],
+            "from when a full one was first taken from"
+        );
+    }
+
+    #[test]
+    fn another_rekey_interval_is_in_force_at_once() {
+        let mut budget = drained(60, at(0));
+        budget.pace(Duration::from_secs(2));
+        assert_eq!(budget.next(at(0)), at(1000));
+    }
 }

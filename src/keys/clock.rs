@@ -336,4 +336,28 @@ mod tests {
         }
         assert_eq!(PolicyClock::from_file(at(5), None).1, FileState::Absent);
     }
+
+    #[test]
+    fn a_file_of_another_length_is_damaged() {
+        for length in [8, 10] {
+            let bytes = wrap(FileKind::Clock, &vec![1; length]);
+            assert_eq!(PolicyClock::from_file(at(5), Some(&bytes)).1, FileState::Damaged, "{length}");
+        }
+    }
+
+    #[test]
+    fn the_longest_limit_never_reads_as_none() {
+        let bytes = wrap(FileKind::Clock, &[[1].as_slice(), &(u64::MAX - 1).to_be_bytes()].concat());
+        let (clock, _) = PolicyClock::from_file(at(0), Some(&bytes));
+        assert_eq!(clock.remaining(at(0)), Some(LeftSeconds(u32::MAX - 1)));
+    }
+
+    #[test]
+    fn the_wire_tells_what_remains_and_tightens_by_it() {
+        let mut clock = started(100);
+        assert_eq!((PolicyClock::new().to_wire(at(0)), clock.to_wire(at(0))), (0, 101));
+        assert!(!clock.tighten_wire(at(0), 0) && !clock.tighten_wire(at(0), 102));
+        assert!(clock.tighten_wire(at(0), 41));
+        assert_eq!(clock.to_wire(at(0)), 41);
+    }
 }

@@ -200,4 +200,17 @@ mod tests {
         gone.look(now, &[]);
         assert_eq!(income(&gone), None);
     }
+
+    #[test]
+    fn what_a_peer_was_told_stays_with_it_over_a_reload_and_with_no_other() {
+        let mut pacers = Pacers::new(vec![paced(PEER)]);
+        pacers.look(Instant::ZERO, &[figures(PEER, 864, 0)]);
+        let told = |peers: Vec<Paced>| {
+            let mut again = pacers.rebuilt(peers, &BTreeMap::new());
+            let paces = again.look(Instant::ZERO + seconds(30), &[figures(PEER, 432, 30)]);
+            paces.iter().map(|pace| pace.told_before).collect::<Vec<_>>()
+        };
+        assert_eq!(told(vec![paced(PEER)]), [Some(seconds(100))]);
+        assert_eq!(told(vec![Paced { need: 2, ..paced(PEER) }]), [None]);
+    }
 }

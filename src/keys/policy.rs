@@ -93,4 +93,13 @@ mod tests {
             assert!(waive(QkdPolicy::Off, exchange, LeftSeconds::NONE).is_some());
         }
     }
+
+    #[test]
+    fn a_kind_comes_back_from_its_number_and_no_other_number_is_one() {
+        let kinds = [0, 1, 2, 3, 4, 255].map(WaiverKind::from_byte);
+        assert_eq!(
+            kinds,
+            [None, Some(WaiverKind::Holdover), Some(WaiverKind::Degraded), Some(WaiverKind::Off), None, None]
+        );
+    }
 }

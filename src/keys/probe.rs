@@ -191,4 +191,12 @@ mod tests {
             assert!(probe.due(at(0), source(0)));
         }
     }
+
+    #[test]
+    fn a_failed_source_is_due_again_at_its_time_only() {
+        let mut probes = ProbeTimes::new();
+        assert!(probes.due(at(0), source(0)));
+        let due = probes.failed(at(0), source(0), Reason::Unreachable, 0).unwrap();
+        assert_eq!([at(0), at(4), due].map(|now| probes.due(now, source(0))), [false, false, true]);
+    }
 }

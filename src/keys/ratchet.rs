@@ -392,4 +392,49 @@ mod tests {
             assert!(a.rs.ct_eq(&b.rs) && a.when == b.when && a.role == b.role);
         }
     }
+
+    #[test]
+    fn an_entry_that_is_erased_is_no_more_under_way() {
+        let mut store = RatchetStore::absent();
+        store.store_unwritten(entry(1));
+        store.store_unwritten(entry(2));
+        assert_eq!(store.confirm([2; 8]), vec![[1; 8]]);
+        assert_eq!((store.is_unwritten([1; 8]), store.is_unwritten([2; 8])), (false, true));
+    }
+
+    #[test]
+    fn an_entry_is_found_by_its_name() {
+        let store = with(&[1]);
+        assert!(store.secret([1; 8]).is_some_and(|secret| secret.ct_eq(&entry(1).rs)) && store.has([1; 8]));
+        assert!(store.secret([2; 8]).is_none() && !store.has([2; 8]));
+        assert!(!store.is_empty() && RatchetStore::absent().is_empty());
+    }
+
+    #[test]
+    fn being_seeded_with_an_entry_confirms_it() {
+        let mut store = with(&[1, 2]);
+        assert_eq!((store.seeded_with([2; 8]), store.confirmed()), (vec![[1; 8]], Some([2; 8])));
+    }
+
+    #[test]
+    fn the_confirmed_entry_alone_comes_back_with_its_role() {
+        let mut store = RatchetStore::absent();
+        store.store(RatchetEntry { role: Role::Initiator, ..entry(1) });
+        store.confirm([1; 8]);
+        let bytes = store.to_bytes().expose().to_vec();
+        let again = RatchetStore::from_file(Some(&bytes));
+        let roles: Vec<_> = again.newest_first().map(|entry| entry.role).collect();
+        assert_eq!((again.confirmed(), roles), (Some([1; 8]), vec![Role::Initiator]));
+        // A confirmed entry among none.
+        let mut content = bytes[8..8 + CONTENT_BYTES].to_vec();
+        content[2] = 0;
+        let none = RatchetStore::from_file(Some(&wrap(FileKind::Ratchet, &content)));
+        assert_eq!(none.file_state(), FileState::Damaged);
+    }
+
+    #[test]
+    fn a_store_without_entries_comes_back() {
+        let again = RatchetStore::from_file(Some(RatchetStore::absent().to_bytes().expose()));
+        assert_eq!((again.file_state(), again.is_empty()), (FileState::Present, true));
+    }
 }

@@ -156,4 +156,10 @@ mod tests {
         }
         assert_eq!(SeenTable::from_file(Some(&wrap(FileKind::Seen, &[]))).1, FileState::Present);
     }
+
+    #[test]
+    fn a_table_is_empty_until_the_first_pair() {
+        let mut seen = SeenTable::new();
+        assert!(seen.is_empty() && seen.insert(source(0), &id(1)) && !seen.is_empty());
+    }
 }

@@ -278,4 +278,17 @@ mod tests {
         ring.add(epoch(tag(1, 0), at(0)));
         assert!(ring.sealing().is_none());
     }
+
+    #[test]
+    fn too_many_unconfirmed_epochs_displace_no_previous_one() {
+        let mut ring = ring();
+        for number in 0..2 {
+            ring.add(epoch(tag(1, number), at(0)));
+            ring.confirm(at(0), tag(1, number));
+        }
+        let displaced: Vec<_> = (2..=4).flat_map(|session| ring.add(epoch(tag(session, 0), at(0)))).collect();
+        assert_eq!(displaced.iter().map(|epoch| epoch.tag).collect::<Vec<_>>(), [tag(2, 0)]);
+        assert_eq!(tags(&ring), [(1, 0), (1, 1), (3, 0), (4, 0)]);
+        assert!(!ring.is_empty());
+    }
 }

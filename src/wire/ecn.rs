@@ -205,4 +205,9 @@ mod tests {
         set_tos(&mut short, 3);
         assert_eq!(short, [0x45, 3, 0, 20], "a header cut short has no checksum to follow");
     }
+
+    #[test]
+    fn the_outer_octet_is_the_inner_one() {
+        assert!((0..=u8::MAX).all(|tos| outer_of(tos) == tos));
+    }
 }

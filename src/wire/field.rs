@@ -137,4 +137,11 @@ mod tests {
         assert_eq!(Reader::new(&[1]).end(), Err(Malformed::Length));
         assert_eq!(Reader::new(&[0, 1]).zero(2), Err(Malformed::NotZero));
     }
+
+    #[test]
+    fn fields_at_a_place_are_read_within_the_bytes_only() {
+        let bytes = [9, 1, 2, 3, 4];
+        assert_eq!((u16_at(&bytes, 3), u16_at(&bytes, 4)), (Some(0x0304), None));
+        assert_eq!((u32_at(&bytes, 1), u32_at(&bytes, 2)), (Some(0x0102_0304), None));
+    }
 }

@@ -229,4 +229,31 @@ mod tests {
         tcp[32] = 7 << 4;
         assert_eq!(Layers::of(&tcp).map(|layers| layers.header_bytes), Some(48));
     }
+
+    #[test]
+    fn headers_are_found_where_the_kernel_says_that_they_begin() {
+        for (family, transport, own_bytes) in KINDS {
+            let good = packet(family, transport, own_bytes, 3);
+            let start = if family == Family::V4 { 20 } else { 40 };
+            assert_eq!(Layers::beginning_at(&good, start, transport), Layers::of(&good));
+            assert_eq!(Layers::beginning_at(&good, start - 1, transport), None, "within the IP header");
+            assert_eq!(Layers::beginning_at(&good[..start + own_bytes - 1], start, transport), None, "not whole");
+            assert!(Layers::beginning_at(&good[..start + own_bytes], start, transport).is_some(), "no payload");
+            // Eight bytes of options or extension headers.
+            let longer = [&good[..start], &[0; 8], &good[start..]].concat();
+            let layers = Layers::beginning_at(&longer, start + 8, transport).unwrap();
+            assert_eq!((layers.ip_bytes, layers.header_bytes), (start + 8, start + 8 + own_bytes));
+            assert_eq!(layers.checksum_at(), start + 8 + if transport == Transport::Tcp { 16 } else { 6 });
+        }
+        let mut other = packet(Family::V4, Transport::Udp, 8, 3);
+        other[0] = 0x55;
+        assert_eq!(Layers::beginning_at(&other, 20, Transport::Udp), None, "another version");
+    }
+
+    #[test]
+    fn only_version_6_is_read_as_ipv6() {
+        let mut packet = packet(Family::V6, Transport::Udp, 8, 3);
+        packet[0] = 0x70;
+        assert_eq!(Layers::of(&packet), None);
+    }
 }

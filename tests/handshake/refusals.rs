@@ -257,3 +257,22 @@ fn resends_are_verbatim() {
     let r2 = answer_to_all(&mut pair, &i2);
     assert_eq!(answer_to_all(&mut pair, &i2), r2);
 }
+
+#[test]
+fn the_cached_r1_is_for_the_very_i1_that_it_answered() {
+    let mut pair = new_pair(ends(Suite::MlKem1024));
+    let i0 = vec![pair.i0()];
+    let r0 = answer_to_all(&mut pair, &i0);
+    let i1 = answer_to_all(&mut pair, &r0);
+    let r1 = answer_to_all(&mut pair, &i1);
+    let Responder::AwaitI2(state) = &pair.responder else { panic!("no R1 was made") };
+    // The type's number, the sender's index and the message's number.
+    for (at, is_cached) in [(usize::MAX, true), (4, false), (5, false), (12, false), (15, false)] {
+        let mut part = i1[0].clone();
+        if let Some(byte) = part.get_mut(at) {
+            *byte ^= 1;
+        }
+        let cached = state.cached_r1(&HandshakeDatagram::parse(&part).unwrap());
+        assert_eq!(cached, is_cached.then_some(&r1[0][..]), "byte {at}");
+    }
+}

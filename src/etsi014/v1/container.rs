@@ -171,4 +171,12 @@ mod tests {
         assert!(container_bytes_max(128, 1024) > container_bytes_max(1, 1024));
         assert_eq!(container_bytes_max(u64::MAX, u64::MAX), usize::MAX);
     }
+
+    #[test]
+    fn a_container_has_room_for_its_keys_as_base64() {
+        let beside_the_keys = 64 * 1024;
+        assert_eq!(container_bytes_max(0, 4096), beside_the_keys);
+        assert_eq!(container_bytes_max(2, 6 * 4096), 2 * (4096 + 1024) + beside_the_keys);
+        assert_eq!(container_bytes_max(u64::MAX, u64::MAX), usize::MAX);
+    }
 }

@@ -78,4 +78,11 @@ mod tests {
         assert_eq!(one_line("a\r\n\u{1b}[31mERROR\0b"), "a [31mERROR b");
         assert_eq!(one_line(&"x".repeat(999)).chars().count(), SHOWN_CHARS_MAX + 3);
     }
+
+    #[test]
+    fn as_much_is_shown_of_long_letters_as_of_short_ones() {
+        let shown = ["x", "é", "\u{1f511}"].map(|letter| explain(letter.repeat(2 * SHOWN_CHARS_MAX).as_bytes()));
+        let lengths = shown.map(|text| text.map(|text| text.trim_end_matches('.').chars().count()));
+        assert_eq!(lengths, [Some(SHOWN_CHARS_MAX); 3]);
+    }
 }

@@ -284,4 +284,22 @@ mod tests {
         let error = read::<BTreeMap<String, u64>>(br#"{"key":"canary-of-a-key"}"#).unwrap_err();
         assert!(!error.to_string().contains("canary"));
     }
+
+    #[test]
+    fn nesting_counts_what_is_open_at_the_same_time() {
+        assert!(nesting_fits(format!("[{}]", "[],{},".repeat(NESTING_MAX)).as_bytes()));
+        assert!(
+            !nesting_fits("{\"]}\":[".repeat(NESTING_MAX).as_bytes()),
+            "what closes within a string closes nothing"
+        );
+    }
+
+    #[test]
+    fn escapes_outside_strings_stay_what_they_are() {
+        for wrong in [r"{\u0020}", r#"{"a":"b"\u0020}"#] {
+            let mut bytes = wrong.as_bytes().to_vec();
+            unescape_in_place(&mut bytes);
+            assert_eq!(bytes, wrong.as_bytes());
+        }
+    }
 }

@@ -158,4 +158,11 @@ mod tests {
             assert_eq!(BaseUrl::parse(text), Err(error), "{text}");
         }
     }
+
+    #[test]
+    fn an_ipv6_address_needs_no_port_and_a_name_has_at_most_253_bytes() {
+        assert_eq!(BaseUrl::parse("https://[fd00::1]/x").map(|url| url.port()), Ok(443));
+        let name = |bytes: usize| BaseUrl::parse(&format!("https://{}", "a".repeat(bytes))).map(|_| ());
+        assert_eq!([252, 253, 254].map(name), [Ok(()), Ok(()), Err(UrlError::Host)]);
+    }
 }

@@ -173,3 +173,45 @@ fn keys_that_others_take_are_no_income() {
     estimate.note(Sample { at: at(100), stored: 100, used: 10 });
     assert_eq!(estimate.income(at(100)), Some(0.0));
 }
+
+/// Status every minute: a stock of these keys, nothing used.
+fn unused(stored: &[u64]) -> KeyEstimate {
+    let mut estimate = KeyEstimate::default();
+    for (minute, &stored) in (0..).zip(stored) {
+        estimate.note(Sample { at: at(60 * minute), stored, used: 0 });
+    }
+    estimate
+}
+
+#[test]
+fn a_stock_that_nobody_uses_tells_its_income_and_a_sixteenth_less_is_still_steady() {
+    let estimate = unused(&[100, 130, 160]);
+    assert_eq!(estimate.income(at(120)), Some(0.5));
+    assert_eq!(estimate.bearable(at(120)), Some(59.0 / 120.0 * SHARE_STEADY));
+}
+
+#[test]
+fn more_is_used_while_the_stock_keeps_fifteen_sixteenths_than_while_it_falls() {
+    // 61 keys came in each, of which one does not count: the stock of 1600 may lose 100.
+    for (stored, share) in [(1500, SHARE_STEADY), (1499, SHARE_FALLING)] {
+        let mut estimate = KeyEstimate::default();
+        estimate.note(Sample { at: at(0), stored: 1600, used: 0 });
+        estimate.note(Sample { at: at(60), stored, used: 1600 - stored + 61 });
+        assert_eq!(estimate.bearable(at(60)), Some(share), "{stored}");
+    }
+}
+
+#[test]
+fn samples_are_kept_up_to_their_bound() {
+    let mut estimate = KeyEstimate::default();
+    for second in 0..=SAMPLES_MAX as u64 {
+        estimate.note(Sample { at: at(second), stored: 1, used: second });
+    }
+    assert_eq!(estimate.samples.len(), SAMPLES_MAX);
+}
+
+#[test]
+fn an_income_is_borne_as_the_time_of_one_key() {
+    let supply = Supply { stored: Some(1000), bearable: Some(0.02) };
+    assert_eq!(interval(&[supply], 1, &(seconds(10)..=seconds(600))), seconds(50));
+}

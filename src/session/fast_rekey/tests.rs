@@ -434,3 +434,27 @@ mod fr2_at_the_initiator {
         assert!(!matches!(accept(&waiting, &terms, &made.plaintext, 50), Seen::Established));
     }
 }
+
+#[test]
+fn what_waits_for_an_answer_says_for_which() {
+    let waiting = fr1(&required(), &[0]);
+    assert_eq!((waiting.epoch(), waiting.try_number()), (5, 2));
+}
+
+#[test]
+fn every_refusal_has_a_counter_of_its_own() {
+    let all = [
+        FastRefusal::Malformed(Malformed::Length),
+        FastRefusal::Auth,
+        FastRefusal::Waiver,
+        FastRefusal::Left,
+        FastRefusal::OtherEpoch,
+        FastRefusal::OldTry,
+        FastRefusal::OtherTry,
+        FastRefusal::SmallOrder,
+        FastRefusal::Unconfirmed,
+        FastRefusal::NotPermitted,
+    ];
+    let names: std::collections::BTreeSet<_> = all.iter().map(FastRefusal::counter).collect();
+    assert!(names.len() == all.len() && names.iter().all(|name| name.starts_with("fast_rekey_")), "{names:?}");
+}
