@@ -45,13 +45,13 @@ pub(super) fn up(name: &str, dry_run: bool, demands: Demands, places: &Places) -
     // One thread, so that the process can be divided afterwards.
     let setup = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let setup = setup.map_err(|error| Failure::io("runtime", &error))?;
-    let mut prepared = setup.block_on(prepare(&file, &places.run_dir, &places.state_dir)).map_err(failure)?;
+    let (prepared, handover) = setup.block_on(prepare(&file, &places.run_dir, &places.state_dir)).map_err(failure)?;
     drop(setup);
     let (link, asker) = Link::pair().map_err(|error| Failure::io("keeper", &error))?;
     keeper::hold_signals_back().map_err(failure)?;
     let (meeting, its) = meeting().map_err(|error| Failure::io("keys process", &error))?;
     // Before this process is divided: the part that reads packets never holds what the keys process gets.
-    let (keys, keys_sandbox) = start_keys(&mut prepared, its, &demands)?;
+    let (keys, keys_sandbox) = start_keys(handover, its, &demands)?;
     match fork().map_err(|error| Failure::io("a process for the packets", &error))? {
         Side::Parent(child) => {
             drop((asker, meeting));
@@ -88,9 +88,9 @@ struct Way {
     keys_sandbox: Sandbox,
 }
 
-fn start_keys(prepared: &mut Prepared, meeting: OwnedFd, demands: &Demands) -> Result<(Keys, Sandbox), Failure> {
+/// What is handed over is wiped here.
+fn start_keys(handover: SecretBytes, meeting: OwnedFd, demands: &Demands) -> Result<(Keys, Sandbox), Failure> {
     let failed = |error: &std::io::Error| Failure::io("the keys process does not start", error);
-    let handover = prepared.handover().unwrap_or_else(|| SecretBytes::new(Vec::new()));
     let (keys, sandbox) =
         Keys::start(meeting, arguments(demands.log_format), &handover).map_err(|error| failed(&error))?;
     look_at(&sandbox, demands, "keys process")?;

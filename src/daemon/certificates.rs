@@ -6,12 +6,11 @@ use super::load::{Faults, LoadFailure, remark, resolve};
 use crate::config::{Config, ConfigError, FileRef, Source};
 use crate::control::time::rfc3339;
 use crate::crypto::digest::sha256;
-use crate::io::source::HeldFiles;
-use crate::io::tls::client::{ClientFiles, client_tls};
+use crate::io::source::{HeldFiles, SourceSetup};
+use crate::io::tls::client::client_tls;
 use crate::io::tls::files::TlsFiles;
 use crate::io::tls::leaf::Leaf;
 use crate::io::tls::material::{PEM_BYTES_MAX, SetupError};
-use crate::io::tls::verify::Expected;
 use crate::types::time::UnixTime;
 
 /// Before a certificate ends somebody must order the next one: from here on it is said aloud.
@@ -36,9 +35,10 @@ pub fn check(file: &Path, config: &Config, now: UnixTime) -> Result<Checked, Loa
     let (mut remarks, mut held, mut files) = (Vec::new(), Vec::new(), TlsFiles::default());
     let shown = file.display().to_string();
     for source in config.peers.iter().flat_map(|peer| &peer.sources) {
-        match own_certificate(file, source, &mut files) {
+        let reach = SourceSetup::from_config(source, |named| resolve(file, &named.path)).reach;
+        match client_tls(reach.files(&mut files)).map(|tls| tls.own) {
             Ok(own) => {
-                let ca = files.public(&resolve(file, &source.ca_file.path), PEM_BYTES_MAX).ok();
+                let ca = files.public(&reach.ca_file, PEM_BYTES_MAX).ok();
                 let ca = ca.map(|bytes| sha256(bytes.expose()));
                 held.push(HeldFiles { own: own.sha256, own_ends: u64::try_from(own.not_after).ok(), ca });
                 let error = |text| ConfigError { place: source.cert_file.place, text };
@@ -53,25 +53,6 @@ pub fn check(file: &Path, config: &Config, now: UnixTime) -> Result<Checked, Loa
     }
     faults.none()?;
     Ok(Checked { remarks, held, files })
-}
-
-fn own_certificate(file: &Path, source: &Source, bytes: &mut TlsFiles) -> Result<Leaf, SetupError> {
-    let expected = match (source.pin_sha256, &source.server_name) {
-        (Some(pin), _) => Expected::Pin(pin),
-        (None, Some(name)) => Expected::Name(name.clone()),
-        (None, None) => Expected::Host,
-    };
-    let at = |named: &FileRef| resolve(file, &named.path);
-    let password_file = source.key_password_file.as_ref().map(at);
-    let files = ClientFiles {
-        bytes,
-        ca_file: &at(&source.ca_file),
-        cert_file: &at(&source.cert_file),
-        key_file: &at(&source.key_file),
-        password_file: password_file.as_deref(),
-        expected,
-    };
-    client_tls(files).map(|tls| tls.own)
 }
 
 /// Which key of the section an error is about.

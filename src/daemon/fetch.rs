@@ -171,8 +171,9 @@ impl Fetchers {
 
     /// Whether the keys process stands still: something is asked of it, and nothing comes.
     pub(super) fn is_silent(&self) -> bool {
-        let oldest = self.open.values().map(|open| open.since).min();
-        oldest.is_some_and(|since| since.max(self.heard).elapsed() > KEYS_SILENCE_MAX)
+        // Requests are numbered as they are made: the first is the oldest.
+        let oldest = self.open.first_key_value();
+        oldest.is_some_and(|(_, open)| open.since.max(self.heard).elapsed() > KEYS_SILENCE_MAX)
     }
 
     /// What is given up: everything, of a keys process that stands still; else requests so old that no answer comes any more.

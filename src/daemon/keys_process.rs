@@ -65,16 +65,7 @@ pub async fn serve(keeper: OwnedFd, packets: OwnedFd, sandbox: &Sandbox) -> io::
         loop {
             tokio::select! {
                 Some(handover) = handovers.recv() => {
-                    clients = clients.anew(handover.files);
-                    while tasks.try_join_next().is_some() {}
-                    let open = |(place, setup)| {
-                        let (requests, waiting) = channel(KEY_REQUESTS_MAX);
-                        let source = SourcePlace { generation: handover.generation, place };
-                        tasks.spawn(ask(source, made(setup, &mut clients), waiting, told.clone()));
-                        requests
-                    };
-                    let requests = (0..).zip(handover.sources).map(open).collect();
-                    let before = desks.replace(Desks { generation: handover.generation, requests });
+                    let before = desks.replace(Desks::open(handover, &mut clients, &mut tasks, &told));
                     confirm(&mut answering, sandbox).await?;
                     if before.is_none() && told.send(Told::Began).await.is_err() {
                         return Ok(());
@@ -103,6 +94,20 @@ pub async fn serve(keeper: OwnedFd, packets: OwnedFd, sandbox: &Sandbox) -> io::
 }
 
 impl Desks {
+    /// Starts a task for each source. Those of the handover before end when what was asked of them is answered.
+    fn open(handover: Handover, clients: &mut KmeClients, tasks: &mut JoinSet<()>, told: &Sender<Told>) -> Self {
+        let Handover { generation, sources, files } = handover;
+        *clients = clients.anew(files);
+        while tasks.try_join_next().is_some() {}
+        let open = |(place, setup)| {
+            let (requests, waiting) = channel(KEY_REQUESTS_MAX);
+            let source = SourcePlace { generation, place };
+            tasks.spawn(ask(source, made(setup, clients), waiting, told.clone()));
+            requests
+        };
+        Self { generation, requests: (0..).zip(sources).map(open).collect() }
+    }
+
     /// To the task of its source; what cannot be handed in comes back as refused.
     fn hand_in(&self, ask: KeyAsk) -> Option<Told> {
         let SourcePlace { generation, place } = ask.source;

@@ -142,19 +142,17 @@ pub struct Prepared {
     plan: InterfacePlan,
     usable: OffloadSet,
     sources: Vec<ReadSource>,
-    /// For the keys process; taken before this process is divided.
-    handover: Option<SecretBytes>,
     file: PathBuf,
 }
 
 /// Of the first handover.
 const FIRST_GENERATION: u32 = 1;
 
-/// Loads, checks and sets up. Needs a tokio runtime.
+/// Loads, checks and sets up; with what is for the keys process alone. Needs a tokio runtime.
 ///
 /// # Errors
 /// [`RunFailure`]; nothing is left behind.
-pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Prepared, RunFailure> {
+pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<(Prepared, SecretBytes), RunFailure> {
     let clock = Clock::start();
     let loaded = load(file)?;
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
@@ -166,7 +164,7 @@ pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Pr
     let name = loaded.config.interface.name.clone();
     let (state, locks) = claim(&name, run_dir, state_dir).await?;
     let sources = read_sources(setup::sources(&file, &loaded.config), checked.held);
-    let handover = Some(setup::handover(FIRST_GENERATION, &file, &loaded.config, checked.files)?);
+    let handover = setup::handover(FIRST_GENERATION, &file, &loaded.config, checked.files)?;
     let (control, control_name) = ControlListener::bind(&socket_path(run_dir, &name))
         .map_err(|error| RunFailure::io(socket_path(run_dir, &name).display(), &error))?;
     let listen = loaded.config.interface.listen;
@@ -178,7 +176,8 @@ pub async fn prepare(file: &Path, run_dir: &Path, state_dir: &Path) -> Result<Pr
     let usable = usable(loaded.config.interface.offload, &tun);
     receive_as(usable, &sockets);
     let name = control_name;
-    Ok(Prepared { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, handover, file })
+    let prepared = Prepared { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, file };
+    Ok((prepared, handover))
 }
 
 impl Prepared {
@@ -187,11 +186,6 @@ impl Prepared {
         let Self { loaded: Loaded { config, text, .. }, locks, name, tun, plan, file, .. } = self;
         let index = tun.index;
         Kept { file, config, text, generation: FIRST_GENERATION, keys, plan, index, _name: name, _locks: locks }
-    }
-
-    /// What is for the keys process, once: nothing of it is left here.
-    pub fn handover(&mut self) -> Option<SecretBytes> {
-        self.handover.take()
     }
 
     /// What files the packet process needs: its state, to be written.
@@ -209,7 +203,7 @@ impl Prepared {
         meeting: OwnedFd,
         sandboxes: Sandboxes,
     ) -> Result<(Running, ControlSocket), RunFailure> {
-        let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, file, .. } = self;
+        let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, file } = self;
         // The keeper outlives this process and removes it.
         name.leave();
         let control = ControlSocket::over(control).map_err(|error| RunFailure::io("control socket", &error))?;

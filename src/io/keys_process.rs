@@ -7,7 +7,6 @@ use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use nix::unistd::Pid;
 use socket2::{Domain, Socket, Type};
 
 use crate::control::sandbox::Sandbox;
@@ -56,11 +55,6 @@ impl KeysProcess {
         }));
         let child = command.stdin(Stdio::from(OwnedFd::from(its))).stdout(Stdio::from(meeting.try_clone()?)).spawn()?;
         Ok(Self { child, link })
-    }
-
-    /// Its number.
-    pub fn pid(&self) -> Option<Pid> {
-        i32::try_from(self.child.id()).ok().map(Pid::from_raw)
     }
 
     /// Hands sources over, and waits until it has them.

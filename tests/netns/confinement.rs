@@ -3,7 +3,6 @@
 
 use crate::process::wait_for;
 use crate::topology::runnable;
-use crate::vitals::packet_process;
 use crate::world::World;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -110,7 +109,7 @@ fn the_user_that_the_daemon_runs_as_cannot_look_into_it() {
     let everything = world.path();
     assert!(Command::new("chown").args(["-R", "65534:65534"]).arg(&everything).status().unwrap().success());
     world.a.up_as_it_is();
-    let packets = packet_process(&mut world.a);
+    let packets = world.a.daemon().part("plait-packets");
     let mut sleeper = Command::new(NOBODY[0]).args(&NOBODY[1..]).args(["sleep", "60"]).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(200));
     let into_another = can_look_into(&sleeper.id().to_string());

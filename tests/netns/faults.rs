@@ -3,7 +3,7 @@
 use crate::process::wait_for;
 use crate::topology::{inner4, inner6, runnable};
 use crate::traffic::{Echo, Flow, pings};
-use crate::vitals::{packet_process, processes, processor_time};
+use crate::vitals::{processes, processor_time};
 use crate::world::World;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -161,7 +161,7 @@ fn without_its_interface_the_daemon_ends_and_says_so() {
     world.up_hybrid();
     let _echo = Echo::start(&world.net, "b");
     let _flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(1));
-    let packets = packet_process(&mut world.a);
+    let packets = world.a.daemon().part("plait-packets");
     let (before, begun) = (processor_time(packets).unwrap(), Instant::now());
     world.net.ip("a", "link del dev a");
     let mut spent = before;

@@ -3,6 +3,7 @@
 use crate::kme::{KmePair, certificates};
 use crate::site::Site;
 use crate::topology::Net;
+use crate::world::HYBRID_WITHIN;
 use std::sync::Arc;
 use tempfile::TempDir;
 
@@ -13,7 +14,7 @@ pub(crate) struct Hub {
     pub(crate) c: Site,
     _pairs: [KmePair; 2],
     pub(crate) net: Arc<Net>,
-    _dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Hub {
@@ -38,6 +39,19 @@ impl Hub {
         b.config.add_source("fibre-b", 0, "a", 2, 8443, ("SAE-B", "SAE-A"));
         c.config.add_peer("a", 1);
         c.config.add_source("fibre-c", 0, "a", 3, 8444, ("SAE-C", "SAE-A"));
-        Self { a, b, c, _pairs: [to_b, to_c], net, _dir: dir }
+        Self { a, b, c, _pairs: [to_b, to_c], net, dir }
+    }
+
+    /// All sites run; `a` knows `b` alone, and the two are HYBRID.
+    pub(crate) fn up_without_c() -> Self {
+        let mut hub = Self::new();
+        hub.a.config.peers.retain(|peer| peer.name == "b");
+        hub.a.config.sources.retain(|source| source.peer == "b");
+        for site in [&mut hub.a, &mut hub.b, &mut hub.c] {
+            site.up();
+        }
+        hub.a.wait_state(&["HYBRID"], HYBRID_WITHIN);
+        hub.b.wait_state(&["HYBRID"], HYBRID_WITHIN);
+        hub
     }
 }

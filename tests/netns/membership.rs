@@ -1,6 +1,7 @@
 //! `plait peer add` and `remove`: a peer comes and goes by command, without the file, or with `--save` in it too.
 
-use crate::reload::{Hub, kinds};
+use crate::hub::Hub;
+use crate::reload::kinds;
 use crate::site::Site;
 use crate::topology::{inner4, inner6, kme4, outer4, runnable};
 use crate::traffic::{Echo, Flow, pings};
@@ -54,7 +55,7 @@ fn a_peer_is_added_and_removed_by_command_and_the_others_lose_nothing() {
     if !runnable("a_peer_is_added_and_removed_by_command_and_the_others_lose_nothing") {
         return;
     }
-    let hub = Hub::up();
+    let hub = Hub::up_without_c();
     let _echoes = ["b", "c"].map(|name| Echo::start(&hub.net, name));
     let flow = Flow::start(&hub.net, "a", inner4(2), FAST);
     let (before, file) = (hub.a.status(), std::fs::read_to_string(hub.a.file("toml")).unwrap());
@@ -91,7 +92,7 @@ fn what_cannot_be_added_or_removed_changes_nothing() {
     if !runnable("what_cannot_be_added_or_removed_changes_nothing") {
         return;
     }
-    let hub = Hub::up();
+    let hub = Hub::up_without_c();
     let dir = hub.dir.path();
     let good = about_c(dir);
     let with = |option: &str, value: &str| -> Vec<String> {
@@ -145,7 +146,7 @@ fn what_is_saved_outlives_a_restart() {
     if !runnable("what_is_saved_outlives_a_restart") {
         return;
     }
-    let mut hub = Hub::up();
+    let mut hub = Hub::up_without_c();
     let _echo = Echo::start(&hub.net, "c");
     let file = hub.a.file("toml").display().to_string();
     let before = format!("# by hand, to be kept\n{}", std::fs::read_to_string(&file).unwrap());

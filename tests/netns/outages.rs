@@ -1,7 +1,6 @@
 //! A KME goes away and comes back: the tunnel holds over, asks seldom, and recovers unaided.
 
-use crate::topology::{inner4, runnable};
-use crate::traffic::{Echo, Flow};
+use crate::topology::runnable;
 use crate::world::World;
 use std::time::{Duration, Instant};
 
@@ -10,11 +9,7 @@ fn kmes_killed_for_twenty_seconds() {
     if !runnable("kmes_killed_for_twenty_seconds") {
         return;
     }
-    let mut world = World::new();
-    world.set_policy("rekey", "\"2s\"");
-    world.up_hybrid();
-    let _echo = Echo::start(&world.net, "b");
-    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let (mut world, _echo, flow) = World::carrying("2s");
     let failed = |world: &World| {
         world.a.status().source_number("requests_failed") + world.b.status().source_number("requests_failed")
     };

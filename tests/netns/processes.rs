@@ -2,8 +2,7 @@
 
 use crate::process::wait_for;
 use crate::site::Status;
-use crate::topology::{inner4, runnable};
-use crate::traffic::{Echo, Flow};
+use crate::topology::runnable;
 use crate::vitals::descriptors;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
@@ -145,11 +144,7 @@ fn a_keys_process_that_is_killed_costs_no_packet_and_keys_come_again() {
     if !runnable("a_keys_process_that_is_killed_costs_no_packet_and_keys_come_again") {
         return;
     }
-    let mut world = World::new();
-    world.set_policy("rekey", "\"2s\"");
-    world.up_hybrid();
-    let _echo = Echo::start(&world.net, "b");
-    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let (mut world, _echo, flow) = World::carrying("2s");
     for killed in 1..=2 {
         let keys = world.a.daemon().part("plait-keys");
         let used = world.a.status().source_number("keys_used");
@@ -172,11 +167,7 @@ fn a_keys_process_that_stands_still_is_told_and_another_takes_its_place() {
     if !runnable("a_keys_process_that_stands_still_is_told_and_another_takes_its_place") {
         return;
     }
-    let mut world = World::new();
-    world.set_policy("rekey", "\"2s\"");
-    world.up_hybrid();
-    let _echo = Echo::start(&world.net, "b");
-    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let (mut world, _echo, flow) = World::carrying("2s");
     let keys = world.a.daemon().part("plait-keys");
     kill(keys, Signal::SIGSTOP).unwrap();
     let failed = |status: &Status| status.source_number("requests_failed") >= 1;

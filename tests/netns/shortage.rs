@@ -3,7 +3,7 @@
 use crate::process::wait_for;
 use crate::topology::{inner4, runnable};
 use crate::traffic::{Echo, Flow};
-use crate::vitals::{held, packet_process};
+use crate::vitals::held;
 use crate::world::World;
 use nix::unistd::Pid;
 use std::process::Command;
@@ -26,7 +26,7 @@ fn without_descriptors_packets_pass_and_with_them_all_is_well_again() {
     world.set_policy("rekey", "\"2s\"");
     world.up_hybrid();
     let _echo = Echo::start(&world.net, "b");
-    let packets = packet_process(&mut world.a);
+    let packets = world.a.daemon().part("plait-packets");
     let before = held(packets);
     let flow = Flow::start(&world.net, "a", inner4(2), FAST);
     allow(packets, "3:4096");

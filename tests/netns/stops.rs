@@ -4,7 +4,6 @@
 use crate::capture::{Capture, Wire};
 use crate::topology::{inner4, outer4, runnable};
 use crate::traffic::{Echo, Flow};
-use crate::vitals::packet_process;
 use crate::world::World;
 use nix::sys::signal::{Signal, kill};
 use std::collections::BTreeSet;
@@ -45,7 +44,7 @@ fn packets_go_on_after_their_process_stood_still() {
     let before = Capture::start(&world.net, "wan");
     let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
     std::thread::sleep(Duration::from_secs(1));
-    let packets = packet_process(&mut world.a);
+    let packets = world.a.daemon().part("plait-packets");
     kill(packets, Signal::SIGSTOP).unwrap();
     std::thread::sleep(stopped());
     let (before, after) = (epochs(&before.stop()), Capture::start(&world.net, "wan"));
@@ -79,7 +78,7 @@ fn a_key_whose_time_passed_while_the_process_stood_still_seals_nothing() {
     let capture = Capture::start(&world.net, "wan");
     std::thread::sleep(Duration::from_millis(500));
     assert!(!epochs(&capture.stop()).is_empty(), "the last keys are still used");
-    let packets = packet_process(&mut world.a);
+    let packets = world.a.daemon().part("plait-packets");
     kill(packets, Signal::SIGSTOP).unwrap();
     std::thread::sleep(Duration::from_secs(5));
     let capture = Capture::start(&world.net, "wan");
@@ -94,11 +93,7 @@ fn while_the_keeper_stands_still_packets_pass() {
     if !runnable("while_the_keeper_stands_still_packets_pass") {
         return;
     }
-    let mut world = World::new();
-    world.set_policy("rekey", "\"1s\"");
-    world.up_hybrid();
-    let _echo = Echo::start(&world.net, "b");
-    let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+    let (mut world, _echo, flow) = World::carrying("1s");
     let epoch = world.a.status().epoch()["number"].as_u64();
     world.a.daemon().signal(Signal::SIGSTOP);
     std::thread::sleep(Duration::from_secs(3).max(stopped()));

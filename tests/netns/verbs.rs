@@ -2,13 +2,13 @@
 //! nothing, and in the end what runs is what the configuration says.
 
 use crate::forge::Dice;
+use crate::hub::Hub;
 use crate::load::{Fate, paced};
 use crate::process::wait_for;
-use crate::reload::Hub;
 use crate::site::Site;
 use crate::topology::{inner4, inner6, kme4, outer4, runnable};
 use crate::traffic::{Echo, Flow, pings};
-use crate::vitals::{held, packet_process, resident_kib};
+use crate::vitals::{held, resident_kib};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -166,9 +166,9 @@ fn a_hundred_verbs_a_second_under_traffic_and_nobody_waits_or_loses() {
     }
     let seconds = std::env::var("PLAIT_VERBS_SECONDS").ok().and_then(|seconds| seconds.parse().ok());
     let lasts = seconds.map_or(LASTS, Duration::from_secs);
-    let mut hub = Hub::up();
+    let mut hub = Hub::up_without_c();
     let files = files(&mut hub);
-    let (keeper, packets) = (hub.a.daemon().pid(), packet_process(&mut hub.a));
+    let (keeper, packets) = (hub.a.daemon().pid(), hub.a.daemon().part("plait-packets"));
     let (dir, path) = (hub.dir.path().to_path_buf(), hub.a.file("toml"));
     let (socket, sections): (PathBuf, String) = (dir.join("run/a.sock"), sections_of_c(&dir));
     let _echoes = ["b", "c"].map(|name| Echo::start(&hub.net, name));

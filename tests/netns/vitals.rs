@@ -21,13 +21,6 @@ pub(crate) fn descriptors(pid: Pid) -> Vec<PathBuf> {
     folder.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok()).collect()
 }
 
-/// Of the processes of a site, the one that reads packets: it has the TUN device open.
-pub(crate) fn packet_process(site: &mut Site) -> Pid {
-    let children = site.daemon().children();
-    let reads = |pid: &Pid| descriptors(*pid).iter().any(|open| open.ends_with("net/tun"));
-    children.into_iter().find(reads).expect("a process that reads packets")
-}
-
 /// All processes of a site, its keeper first.
 pub(crate) fn processes(site: &mut Site) -> Vec<Pid> {
     let keeper = site.daemon().pid();

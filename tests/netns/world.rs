@@ -3,7 +3,8 @@
 use crate::kme::{KmePair, certificates};
 use crate::process::{plait, succeed};
 use crate::site::{Site, Status};
-use crate::topology::Net;
+use crate::topology::{Net, inner4};
+use crate::traffic::{Echo, Flow};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,16 @@ pub(crate) struct World {
 }
 
 impl World {
+    /// Both ends HYBRID, with a rekey at this interval and a ping every 10 ms from `a` to what answers at `b`.
+    pub(crate) fn carrying(rekey: &str) -> (Self, Echo, Flow) {
+        let mut world = Self::new();
+        world.set_policy("rekey", &format!("{rekey:?}"));
+        world.up_hybrid();
+        let echo = Echo::start(&world.net, "b");
+        let flow = Flow::start(&world.net, "a", inner4(2), Duration::from_millis(10));
+        (world, echo, flow)
+    }
+
     /// Sites `a` and `b` with each other as peer and the pair `pair` as their source `fibre-1`; nothing runs yet.
     pub(crate) fn new() -> Self {
         let (net, dir) = (Arc::new(Net::new(&["a", "b"])), tempfile::tempdir().unwrap());

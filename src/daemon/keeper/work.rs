@@ -103,8 +103,7 @@ impl Work {
     }
 
     fn ready(&mut self) -> Result<&mut Ready, Refused> {
-        let text = "no configuration is ready: it must be loaded first".to_owned();
-        self.ready.as_mut().ok_or(Refused { blame: Blame::Request, text })
+        self.ready.as_mut().ok_or_else(not_ready)
     }
 
     fn bind(&mut self) -> Result<Answer, Refused> {
@@ -140,10 +139,7 @@ impl Work {
 
     /// Kill switch first, then addresses and routes; what was done before a failure is taken back.
     fn set(&mut self) -> Result<(), Refused> {
-        let Some(mut ready) = self.ready.take() else {
-            self.ready()?;
-            return Ok(());
-        };
+        let mut ready = self.ready.take().ok_or_else(not_ready)?;
         let done = self.put_in_force(&ready.config);
         if let Ok(plan) = &done {
             self.kept.plan = plan.clone();
@@ -199,4 +195,9 @@ impl Work {
         let taken = self.runtime.block_on(take_steps(&self.kept.config.interface.name, self.kept.index, steps));
         taken.map_err(|error| Refused { blame: Blame::System, text: error.to_string() })
     }
+}
+
+fn not_ready() -> Refused {
+    let text = "no configuration is ready: it must be loaded first".to_owned();
+    Refused { blame: Blame::Request, text }
 }

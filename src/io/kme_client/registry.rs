@@ -37,6 +37,18 @@ pub struct Reach {
 }
 
 impl Reach {
+    /// The files of TLS that it names, as `bytes` has them, and what the KME's certificate must show.
+    pub fn files<'a>(&'a self, bytes: &'a mut TlsFiles) -> ClientFiles<'a> {
+        ClientFiles {
+            bytes,
+            ca_file: &self.ca_file,
+            cert_file: &self.cert_file,
+            key_file: &self.key_file,
+            password_file: self.key_password_file.as_deref(),
+            expected: self.expected(),
+        }
+    }
+
     fn expected(&self) -> Expected {
         match (self.pin_sha256, &self.server_name) {
             (Some(pin), _) => Expected::Pin(pin),
@@ -72,14 +84,7 @@ impl KmeClients {
         }
         let kme = (reach.url.host().to_owned(), reach.url.port());
         let turn = Arc::clone(self.turns.entry(kme).or_default());
-        let files = ClientFiles {
-            bytes: &mut self.files,
-            ca_file: &reach.ca_file,
-            cert_file: &reach.cert_file,
-            key_file: &reach.key_file,
-            password_file: reach.key_password_file.as_deref(),
-            expected: reach.expected(),
-        };
+        let files = reach.files(&mut self.files);
         let kme_tls = if reach.is_pq_only { KmeTls::PostQuantum } else { KmeTls::Any };
         let client = Arc::new(HttpsClient::new(reach.url.clone(), files, kme_tls, turn)?);
         self.clients.insert(reach.clone(), Arc::clone(&client));
