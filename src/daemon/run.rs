@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::effects::Effects;
-use super::limits::{CALLS_MAX, SLEEP_MAX, SLEEP_MIN};
+use super::limits::{CALLS_MAX, NEWS_MAX, SLEEP_MAX, SLEEP_MIN};
 use super::live::Live;
 use super::pump::PumpNews;
 use super::reload::Reloads;
@@ -67,13 +67,9 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     let ended = loop {
         let pause = pause(&running);
         let course = tokio::select! {
-            news = running.outlet.next() => match news {
-                Some(PumpNews::Event(event)) => {
-                    running.engine.handle_pump(running.now(), event);
-                    Course::GoOn
-                }
-                Some(PumpNews::Ended(end)) => break Err(RunFailure::other(format!("{}: {}", end.thread, end.error))),
-                None => break Err(RunFailure::other("all packet threads have ended")),
+            news = running.outlet.next() => match take_news(&mut running, news) {
+                Ok(()) => Course::GoOn,
+                Err(failure) => break Err(failure),
             },
             Some(told) = running.told.recv() => {
                 hear(&mut running, told);
@@ -114,6 +110,21 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     live.stop();
     end(running, effects).await;
     ended
+}
+
+/// What the packet threads told, and what more waits: the rest of a turn costs more than most of it.
+fn take_news(running: &mut Running, first: Option<PumpNews>) -> Result<(), RunFailure> {
+    let mut next = Some(first.ok_or_else(|| RunFailure::other("all packet threads have ended"))?);
+    let mut taken = 0;
+    while let Some(news) = next {
+        match news {
+            PumpNews::Event(event) => running.engine.handle_pump(running.now(), event),
+            PumpNews::Ended(end) => return Err(RunFailure::other(format!("{}: {}", end.thread, end.error))),
+        }
+        taken += 1;
+        next = if taken < NEWS_MAX { running.outlet.ready() } else { None };
+    }
+    Ok(())
 }
 
 /// An orderly end: every peer is told, and everything that was asked for is on the disk.

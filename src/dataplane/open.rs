@@ -10,15 +10,15 @@ use crate::dataplane::join::{Deliver, Joiner};
 use crate::dataplane::report::{PumpEvent, Report};
 use crate::dataplane::segment::Segment;
 use crate::dataplane::snapshot::{PeerView, Receiving, Snapshot, Standing};
+use crate::dataplane::traffic::Unclaimed;
 use crate::session::epoch::text_of;
 use crate::types::id::PeerId;
-use crate::types::limits::{
-    DATA_HEADER_BYTES, EMPTY_INTERVAL, HANDSHAKE_DATAGRAM_BYTES_MAX, OLD_EPOCH_INTERVAL, ROAM_INTERVAL, TAG_BYTES,
-};
+use crate::types::limits::{DATA_HEADER_BYTES, EMPTY_INTERVAL, OLD_EPOCH_INTERVAL, ROAM_INTERVAL, TAG_BYTES};
 use crate::types::terms::{FEATURE_BUNDLE, FEATURE_SEGMENT};
 use crate::types::time::Instant;
 use crate::wire::ecn;
 use crate::wire::field::Malformed;
+use crate::wire::handshake::{HandshakeDatagram, MessageType};
 use crate::wire::ip::InnerPacket;
 use crate::wire::transport::{Counter, DataHeader, RecordKind};
 
@@ -93,13 +93,25 @@ pub fn open_train<'a>(
     tally
 }
 
-/// A handshake datagram goes to the engine unread; one that is longer than any of them goes nowhere.
+/// A handshake datagram goes to the engine, which looks at all of it. What anybody can send who does not know this end goes
+/// nowhere: under a flood it costs neither memory nor a place in the queue nor a turn of the control side.
 fn hand_over(snapshot: &Snapshot, Arrival { from, local, .. }: Arrival, datagram: &[u8], report: Report<'_>) {
-    if datagram.len() > HANDSHAKE_DATAGRAM_BYTES_MAX {
-        snapshot.unclaimed.malformed.add(1);
-    } else if !report(PumpEvent::Handshake { from, local, bytes: datagram.to_vec() }) {
-        snapshot.unclaimed.queue.add(1);
+    let Unclaimed { refused, queue, .. } = &*snapshot.unclaimed;
+    match HandshakeDatagram::parse(datagram) {
+        Err(_) => refused.malformed.add(1),
+        Ok(parsed) if !may_knock(snapshot, &parsed) => refused.mac1.add(1),
+        Ok(_) => {
+            if !report(PumpEvent::Handshake { from, local, bytes: datagram.to_vec() }) {
+                queue.add(1);
+            }
+        }
     }
+}
+
+/// Answers carry a mac1 for the other end, and indices that only the engine knows: they pass.
+fn may_knock(snapshot: &Snapshot, datagram: &HandshakeDatagram<'_>) -> bool {
+    let opens = matches!(datagram.kind, MessageType::I0 | MessageType::I1);
+    snapshot.door.as_ref().is_none_or(|door| !opens || door.check(datagram).is_ok())
 }
 
 /// How many datagrams from the first on have the same receiver and counters in a row.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::dataplane::routes::Routes;
 use crate::dataplane::traffic::{Traffic, Unclaimed};
+use crate::handshake::mac::Mac1Key;
 use crate::session::epoch::{EpochTag, OpenEpoch, SealEpoch};
 pub use crate::session::keyring::Standing;
 use crate::types::id::{PeerId, SessionIndex};
@@ -67,6 +68,8 @@ pub struct Snapshot {
     pub receive: Vec<Receiving>,
     /// Counts that belong to no peer; the same for every snapshot.
     pub unclaimed: Arc<Unclaimed>,
+    /// What who opens a handshake with this end must know; `None`: the engine alone looks.
+    pub door: Option<Arc<Mac1Key>>,
 }
 
 impl Snapshot {

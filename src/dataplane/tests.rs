@@ -12,13 +12,15 @@ use crate::dataplane::seal::seal_record;
 use crate::dataplane::single::{open_one, seal_one};
 use crate::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
 use crate::dataplane::train::Destination;
+use crate::handshake::mac::Mac1Key;
 use crate::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
 use crate::types::id::{PeerId, SessionIndex};
 use crate::types::offload::OffloadSet;
-use crate::types::policy::Cipher;
+use crate::types::policy::{Cipher, Suite};
 use crate::types::secret::Secret;
 use crate::types::time::Instant;
 use crate::wire::checksum;
+use crate::wire::handshake::{Header, MessageType, cut};
 use crate::wire::transport::RecordKind;
 
 mod trains;
@@ -57,6 +59,19 @@ fn world(standing: Standing) -> Snapshot {
         routes: Arc::new(Routes::new(routes.map(|(prefix, peer)| (prefix.parse().unwrap(), PeerId(peer))))),
         receive: vec![Receiving { index: INDEX, epoch: Arc::new(open), until: UNTIL, standing }],
         unclaimed: Arc::default(),
+        door: None,
+    }
+}
+
+/// The parts of a message of zeros; without a key their MACs are zero too.
+fn handshake(kind: MessageType, body: usize, key: Option<&Mac1Key>) -> Vec<Vec<u8>> {
+    let sender = u32::from(kind != MessageType::R0);
+    let receiver = u32::from(!matches!(kind, MessageType::I0 | MessageType::I1));
+    let header = Header { kind, sender, receiver, message_id: 1 };
+    let body = vec![0; body];
+    match key {
+        Some(key) => key.finish(&header, &body, None),
+        None => cut(&header, &body).into_iter().map(|part| [part, vec![0; 32]].concat()).collect(),
     }
 }
 
@@ -272,14 +287,16 @@ fn control_and_handshake_datagrams_go_to_the_engine() {
     assert_eq!(control.len(), 33, "a control message is not padded");
     let (_, events) = open(&world, NOW, home(), &control);
     assert_eq!(events, [PumpEvent::Control { tag: tag(), from: home(), local: None, bytes: vec![3] }]);
-    for kind in 0..=7 {
-        let datagram = [kind; 96];
-        let (_, events) = open(&world, NOW, home(), &datagram);
-        let expected = PumpEvent::Handshake { from: home(), local: None, bytes: datagram.to_vec() };
-        assert_eq!(events, if (1..=6).contains(&kind) { vec![expected] } else { vec![] }, "type {kind}");
+    for kind in (1..=6).filter_map(MessageType::from_byte) {
+        for bytes in handshake(kind, kind.body_bytes(Suite::MlKem1024), None) {
+            let (_, events) = open(&world, NOW, home(), &bytes);
+            assert_eq!(events, [PumpEvent::Handshake { from: home(), local: None, bytes }], "{kind:?}");
+        }
     }
-    assert_eq!(open(&world, NOW, home(), &[1; 1233]), (None, vec![]));
-    assert_eq!(world.unclaimed.malformed.total(), 3);
+    for kind in 0..=7 {
+        assert_eq!(open(&world, NOW, home(), &[kind; 96]), (None, vec![]), "type {kind}");
+    }
+    assert_eq!((world.unclaimed.malformed.total(), world.unclaimed.refused.malformed.total()), (2, 6));
 }
 
 #[test]

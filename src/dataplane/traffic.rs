@@ -163,6 +163,24 @@ pub struct Unclaimed {
     pub no_route: Count,
     /// Handshake datagrams that found the engine's queue full.
     pub queue: Count,
+    /// Handshake datagrams that the engine never saw: not told here, but with those that it refuses.
+    pub refused: Refused,
+}
+
+/// Handshake datagrams that go no further than the packet threads, by reason.
+#[derive(Default)]
+pub struct Refused {
+    /// They begin like one and are none.
+    pub malformed: Count,
+    /// I0 and parts of I1 that were made for another responder.
+    pub mac1: Count,
+}
+
+impl Refused {
+    /// The sums so far, by the names of [`Refusal::counter`](crate::handshake::refusal::Refusal::counter).
+    pub fn totals(&self) -> [(&'static str, u64); 2] {
+        [("malformed", self.malformed.total()), ("mac1", self.mac1.total())]
+    }
 }
 
 impl Unclaimed {

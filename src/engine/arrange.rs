@@ -75,7 +75,7 @@ impl Engine {
             gone.leave(now, &mut self.desk);
         }
         let ids = after.iter().map(|peer| peer.id).collect();
-        self.routes = Arc::new(routes(after.iter().map(|peer| (peer.id, &peer.setup))));
+        self.common.routes = Arc::new(routes(after.iter().map(|peer| (peer.id, &peer.setup))));
         self.peers.put_all(now.at, after);
         // Told anew: what the interface takes may be another.
         self.inner_mtu = None;

@@ -48,7 +48,8 @@ impl Engine {
             }
             PumpEvent::NoEpoch { peer, packet } => {
                 // Between the look of the packet thread and this one the prefix may have become another's.
-                let to = InnerPacket::parse(&packet).ok().and_then(|inner| self.routes.owner(inner.destination()));
+                let to =
+                    InnerPacket::parse(&packet).ok().and_then(|inner| self.common.routes.owner(inner.destination()));
                 if to != Some(peer) {
                     return;
                 }

@@ -8,13 +8,15 @@ use super::door::Door;
 use super::output::{Command, Now, Output, StoreId};
 use super::peer::{Exchanges, Link, Pace, Peer, PeerState, Tally};
 use super::peers::Peers;
+use super::publish::Common;
 use super::rules::KeyRules;
 use super::setup::{EngineSetup, PeerSetup, Restored};
 use super::staging::Staging;
 use super::status::PeerStatus;
 use crate::dataplane::report::PumpEvent;
 use crate::dataplane::routes::Routes;
-use crate::dataplane::traffic::{Traffic, Unclaimed};
+use crate::dataplane::traffic::Traffic;
+use crate::handshake::mac::Mac1Key;
 use crate::keys::budget::RequestBudget;
 use crate::keys::clock::PolicyClock;
 use crate::keys::fitness::FitTests;
@@ -31,8 +33,7 @@ use crate::types::time::Instant;
 pub struct Engine {
     pub(super) desk: Desk,
     pub(super) peers: Peers,
-    pub(super) routes: Arc<Routes>,
-    unclaimed: Arc<Unclaimed>,
+    pub(super) common: Common,
     /// Bytes of the longest packet that every peer takes, as last told.
     pub(super) inner_mtu: Option<u16>,
     pub(super) door: Door,
@@ -44,7 +45,11 @@ impl Engine {
         let EngineSetup { me, peers, restored, rng, aead } = setup;
         let mut desk = Desk::new(me, rng, aead);
         let door = Door::new(now, &mut desk);
-        let routes = Arc::new(routes((0..).map(PeerId).zip(&peers)));
+        let common = Common {
+            routes: Arc::new(routes((0..).map(PeerId).zip(&peers))),
+            unclaimed: Arc::default(),
+            door: Arc::new(Mac1Key::new(desk.me.fp())),
+        };
         let inner_mtu = peers.iter().map(|peer| peer.inner_mtu).min();
         let mut restored = restored.into_iter();
         let peers = peers
@@ -53,7 +58,7 @@ impl Engine {
             .map(|(peer, id)| new_peer(id, peer, restored.next().unwrap_or_default(), now, &mut desk))
             .collect();
         let peers = Peers::new(peers);
-        let mut engine = Self { desk, peers, routes, unclaimed: Arc::default(), inner_mtu, door };
+        let mut engine = Self { desk, peers, common, inner_mtu, door };
         engine.finish(now);
         engine
     }
@@ -150,14 +155,18 @@ impl Engine {
         self.peers.as_slice().iter().map(|peer| &peer.tally.course)
     }
 
-    /// Datagrams refused before a peer was known, by reason.
+    /// Datagrams refused before a peer was known, by reason: most of them by the packet threads.
     pub fn refusals(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        self.door.refusals.iter().map(|(name, count)| (*name, *count))
+        let mut refusals = self.door.refusals.clone();
+        for (name, count) in self.common.unclaimed.refused.totals().into_iter().filter(|(_, count)| *count > 0) {
+            *refusals.entry(name).or_default() += count;
+        }
+        refusals.into_iter()
     }
 
     /// Packets and datagrams that belong to no peer, by reason.
     pub fn unclaimed(&self) -> [(&'static str, u64); 5] {
-        self.unclaimed.totals()
+        self.common.unclaimed.totals()
     }
 
     /// Indices of this end that are in use by exchanges and epochs: bounded for each peer (PROTOCOL 2.4).
@@ -193,7 +202,7 @@ impl Engine {
             peer.tell_state(now, desk);
         });
         if std::mem::take(&mut self.desk.changed) {
-            let snapshot = super::publish::snapshot(&self.peers, &self.routes, &self.unclaimed, now.at);
+            let snapshot = super::publish::snapshot(&self.peers, &self.common, now.at);
             let inner_mtu = self.peers.as_slice().iter().map(super::publish::inner_mtu).min();
             self.desk.publish(Arc::new(snapshot));
             if let Some(bytes) = inner_mtu.filter(|_| self.inner_mtu != inner_mtu) {

@@ -7,11 +7,19 @@ use super::peers::Peers;
 use crate::dataplane::routes::Routes;
 use crate::dataplane::snapshot::{PeerView, Receiving, Sealing, Snapshot};
 use crate::dataplane::traffic::Unclaimed;
+use crate::handshake::mac::Mac1Key;
 use crate::types::limits::INNER_MTU_MAX;
 use crate::types::time::Instant;
 
+/// What is the same in every snapshot, but for another configuration.
+pub(super) struct Common {
+    pub(super) routes: Arc<Routes>,
+    pub(super) unclaimed: Arc<Unclaimed>,
+    pub(super) door: Arc<Mac1Key>,
+}
+
 /// All peers as the data path sees them.
-pub(super) fn snapshot(all: &Peers, routes: &Arc<Routes>, unclaimed: &Arc<Unclaimed>, now: Instant) -> Snapshot {
+pub(super) fn snapshot(all: &Peers, common: &Common, now: Instant) -> Snapshot {
     let peers = all.as_slice();
     // Found by number: one that nobody has any more leads nowhere.
     let mut views = vec![nobody(); all.numbers()];
@@ -22,7 +30,9 @@ pub(super) fn snapshot(all: &Peers, routes: &Arc<Routes>, unclaimed: &Arc<Unclai
     }
     let mut receive: Vec<Receiving> = peers.iter().flat_map(receiving).collect();
     receive.sort_by_key(|receiving| receiving.index);
-    Snapshot { peers: views, routes: Arc::clone(routes), receive, unclaimed: Arc::clone(unclaimed) }
+    let Common { routes, unclaimed, door } = common;
+    let (routes, unclaimed, door) = (Arc::clone(routes), Arc::clone(unclaimed), Some(Arc::clone(door)));
+    Snapshot { peers: views, routes, receive, unclaimed, door }
 }
 
 fn view(peer: &Peer, now: Instant) -> PeerView {

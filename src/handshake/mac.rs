@@ -9,22 +9,25 @@ use crate::wire::handshake::{HandshakeDatagram, Header, MAC_BYTES, cut};
 
 /// Key of mac1 on every datagram of a handshake, both ways: whoever knows the responder's public file has it.
 #[derive(Clone)]
-pub(super) struct Mac1Key([u8; HASH_BYTES]);
+pub struct Mac1Key([u8; HASH_BYTES]);
 
 impl Mac1Key {
     /// `H("PLAIT1 mac1" || fp_r)`.
-    pub(super) fn new(fp_r: &Fingerprint) -> Self {
+    pub fn new(fp_r: &Fingerprint) -> Self {
         Self(hash(&[labels::MAC1, fp_r.as_bytes()]))
     }
 
     /// Compares mac1 in constant time.
-    pub(super) fn check(&self, datagram: &HandshakeDatagram<'_>) -> Result<(), Refusal> {
+    ///
+    /// # Errors
+    /// [`Refusal::Mac1`].
+    pub fn check(&self, datagram: &HandshakeDatagram<'_>) -> Result<(), Refusal> {
         let expected: [u8; MAC_BYTES] = hmac_tag(&self.0, &[datagram.mac1_input()]);
         if tags_equal(&expected, datagram.mac1()) { Ok(()) } else { Err(Refusal::Mac1) }
     }
 
     /// Cuts a body into datagrams and puts both MACs on each; without a mac2 key mac2 is zero.
-    pub(super) fn finish(&self, header: &Header, body: &[u8], mac2_key: Option<&[u8]>) -> Vec<Vec<u8>> {
+    pub(crate) fn finish(&self, header: &Header, body: &[u8], mac2_key: Option<&[u8]>) -> Vec<Vec<u8>> {
         let mut datagrams = cut(header, body);
         for bytes in &mut datagrams {
             let mac1: [u8; MAC_BYTES] = hmac_tag(&self.0, &[bytes]);

@@ -19,7 +19,7 @@
 pub mod cookie;
 pub mod initiator;
 mod initiator_keys;
-mod mac;
+pub mod mac;
 mod parts;
 pub mod reassembly;
 pub mod refusal;

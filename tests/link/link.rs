@@ -37,6 +37,7 @@ pub(crate) fn both_ends(terms: RecordTerms, index: u32, owned: [&str; 2], endpoi
         routes: Arc::new(Routes::new(owned.map(|prefix| (prefix.parse::<Prefix>().unwrap(), PeerId(0))))),
         receive: vec![Receiving { index, epoch: Arc::new(open), until, standing }],
         unclaimed: Arc::default(),
+        door: None,
     }
 }
 

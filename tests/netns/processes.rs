@@ -52,6 +52,25 @@ fn who_reads_packets_has_no_right_and_no_file_but_its_own() {
 }
 
 #[test]
+fn packet_threads_run_before_applications_and_nothing_else_does() {
+    if !runnable("packet_threads_run_before_applications_and_nothing_else_does") {
+        return;
+    }
+    let mut world = World::new();
+    world.up_hybrid();
+    for name in ["plait-packets", "plait-keys"] {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", world.a.daemon().part(name))).unwrap() {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            let (of, rest) = stat.rsplit_once(')').unwrap();
+            // The 19th field of proc_pid_stat(5), counted behind the name.
+            let nice = rest.split_whitespace().nth(16).unwrap();
+            let is_pump = of.contains("(plait-seal-") || of.contains("(plait-open-");
+            assert_eq!(nice, if is_pump { "-10" } else { "0" }, "{stat}");
+        }
+    }
+}
+
+#[test]
 fn who_keeps_its_rights_sees_no_packet() {
     if !runnable("who_keeps_its_rights_sees_no_packet") {
         return;

@@ -48,6 +48,7 @@ fn snapshot(own: u8, theirs: u8, to: &UdpSocket) -> Arc<ArcSwap<Snapshot>> {
         routes: Arc::new(Routes::new([("10.99.0.0/24".parse().unwrap(), PeerId(0))])),
         receive: vec![Receiving { index, epoch: Arc::new(open), until, standing }],
         unclaimed: Arc::default(),
+        door: None,
     }))
 }
 
@@ -234,7 +235,7 @@ fn a_send_that_the_network_refuses_is_counted_and_the_thread_goes_on() {
         let mut unreachable = at.load_full().peers.clone();
         unreachable[0].endpoint = Some(Endpoint { to: "198.51.100.7:51900".parse().unwrap(), from: None });
         let (routes, unclaimed) = (Arc::clone(&at.load().routes), Arc::default());
-        at.store(Arc::new(Snapshot { peers: unreachable, routes, receive: vec![], unclaimed }));
+        at.store(Arc::new(Snapshot { peers: unreachable, routes, receive: vec![], unclaimed, door: None }));
         let tun = tunnel_end("10.99.0.1/24", Backend::TunRs);
         let (pumps, _outlet) = start(&tun, &udp, &at);
         let traffic = Arc::clone(&at.load().peers[0].traffic);

@@ -95,7 +95,7 @@ impl Pumps {
         let thread = name.clone();
         let handle = std::thread::Builder::new().name(name).spawn(move || {
             if let Err(error) = prefer_this_thread() {
-                tracing::warn!("{thread}: not before applications ({error}): packets wait longer while the machine is busy; CAP_SYS_NICE is missing");
+                tracing::warn!("{thread}: not before applications ({error}): packets wait longer while the machine is busy; the service lacks LimitNICE=-10");
             }
             if let Err(error) = run() {
                 inlet.end(PumpEnd { thread, error });

@@ -162,9 +162,10 @@ fn without_a_session_the_packet_is_handed_over_and_handshakes_come_through() {
     let staged = next(&mut outlet);
     assert!(matches!(staged, Some(PumpNews::Event(PumpEvent::NoEpoch { packet: p, .. })) if p == packet(7)));
     let to = Endpoint { to: world.udp.local_address().unwrap(), from: None };
-    world.udp.send(&[1; 96], to).unwrap();
+    let i0 = [&[1, 1, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1][..], &[0; 80]].concat();
+    world.udp.send(&i0, to).unwrap();
     let handshake = next(&mut outlet);
-    assert!(matches!(handshake, Some(PumpNews::Event(PumpEvent::Handshake { bytes, .. })) if bytes == [1; 96]));
+    assert!(matches!(handshake, Some(PumpNews::Event(PumpEvent::Handshake { bytes, .. })) if bytes == i0));
     pumps.stop();
 }
 

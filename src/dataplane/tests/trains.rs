@@ -8,7 +8,7 @@ use crate::dataplane::join::{Deliver, Joiner};
 use crate::dataplane::open::{Tally, open_train};
 use crate::dataplane::pack::{Cursor, Packer, Step};
 use crate::dataplane::seal::datagram_len;
-use crate::types::limits::HANDSHAKE_DATAGRAM_BYTES_MAX;
+use crate::identity::Fingerprint;
 use crate::types::offload::Offload;
 use crate::wire::layers::Transport;
 use crate::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
@@ -92,15 +92,33 @@ fn a_control_message_that_finds_no_place_is_counted() {
 }
 
 #[test]
-fn a_handshake_datagram_goes_to_the_engine_unless_it_is_too_long_or_finds_no_place() {
+fn a_handshake_datagram_goes_to_the_engine_unless_it_is_none_or_finds_no_place() {
     let world = world(Standing::Current);
-    let counts = |world: &Snapshot| (world.unclaimed.malformed.total(), world.unclaimed.queue.total());
-    let datagram = |bytes: usize| vec![vec![3; bytes]];
-    let longest = datagram(HANDSHAKE_DATAGRAM_BYTES_MAX);
-    assert_eq!((take(&world, &longest, true).1.len(), counts(&world)), (1, (0, 0)));
-    assert_eq!((take(&world, &longest, false).1.len(), counts(&world)), (1, (0, 1)));
-    let longer = datagram(HANDSHAKE_DATAGRAM_BYTES_MAX + 1);
+    let counts = |world: &Snapshot| (world.unclaimed.refused.malformed.total(), world.unclaimed.queue.total());
+    let i0 = handshake(MessageType::I0, 48, None);
+    assert_eq!((take(&world, &i0, true).1.len(), counts(&world)), (1, (0, 0)));
+    assert_eq!((take(&world, &i0, false).1.len(), counts(&world)), (1, (0, 1)));
+    let longer = vec![[&i0[0][..], &[0]].concat()];
     assert_eq!((take(&world, &longer, true).1.len(), counts(&world)), (0, (1, 1)));
+}
+
+#[test]
+fn who_opens_a_handshake_knows_this_end() {
+    let (ours, another) = ([7; 32], [8; 32]);
+    let key = |fp: [u8; 32]| Mac1Key::new(&Fingerprint::from_bytes(fp));
+    let world = Snapshot { door: Some(Arc::new(key(ours))), ..world(Standing::Current) };
+    let passes = |kind, body, fp: Option<[u8; 32]>| {
+        let datagrams = handshake(kind, body, fp.map(key).as_ref());
+        datagrams.iter().map(|datagram| take(&world, std::slice::from_ref(datagram), true).1.len()).sum::<usize>()
+    };
+    let i1 = MessageType::I1.body_bytes(Suite::MlKem1024);
+    assert_eq!((passes(MessageType::I0, 48, Some(ours)), passes(MessageType::I1, i1, Some(ours))), (1, 3));
+    assert_eq!(world.unclaimed.refused.totals(), [("malformed", 0), ("mac1", 0)]);
+    for wrong in [Some(another), None] {
+        assert_eq!((passes(MessageType::I0, 48, wrong), passes(MessageType::I1, i1, wrong)), (0, 0));
+    }
+    assert_eq!(world.unclaimed.refused.totals(), [("malformed", 0), ("mac1", 8)]);
+    assert_eq!(passes(MessageType::R0, 48, Some(another)), 1, "an answer has a mac1 for the other end");
 }
 
 #[test]

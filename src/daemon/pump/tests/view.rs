@@ -32,5 +32,6 @@ pub(super) fn snapshot(to: SocketAddr, features: u8) -> Snapshot {
         routes: Arc::new(Routes::new([("10.0.0.0/8".parse().unwrap(), PeerId(0))])),
         receive: vec![Receiving { index: index.value(), epoch: open, until, standing: Standing::Current }],
         unclaimed: Arc::default(),
+        door: None,
     }
 }
