@@ -38,7 +38,7 @@ pub const KEYS_LASTED: Duration = Duration::from_secs(60);
 /// Control requests that wait for the loop.
 pub const CALLS_MAX: usize = 16;
 /// News of packet threads that one turn of the loop takes: deadlines, keys and requests wait no longer than for these.
-pub const NEWS_MAX: usize = 64;
+pub const NEWS_MAX: usize = 128;
 /// Longest sleep: after a suspend, which the runtime's timer does not count, a deadline is seen this much late at most.
 pub const SLEEP_MAX: Duration = Duration::from_secs(1);
 /// Shortest sleep: a deadline that does not move cannot make the loop spin.

@@ -1,7 +1,7 @@
 //! mac1 and mac2: who may get an answer, and which parts belong to the handshake (PROTOCOL 2.4).
 
 use super::refusal::Refusal;
-use crate::crypto::kdf::{HASH_BYTES, hash, hmac_tag};
+use crate::crypto::kdf::{TagKey, hash, hmac_tag};
 use crate::identity::Fingerprint;
 use crate::schedule::labels;
 use crate::types::secret::tags_equal;
@@ -9,12 +9,12 @@ use crate::wire::handshake::{HandshakeDatagram, Header, MAC_BYTES, cut};
 
 /// Key of mac1 on every datagram of a handshake, both ways: whoever knows the responder's public file has it.
 #[derive(Clone)]
-pub struct Mac1Key([u8; HASH_BYTES]);
+pub struct Mac1Key(TagKey);
 
 impl Mac1Key {
     /// `H("PLAIT1 mac1" || fp_r)`.
     pub fn new(fp_r: &Fingerprint) -> Self {
-        Self(hash(&[labels::MAC1, fp_r.as_bytes()]))
+        Self(TagKey::new(&hash(&[labels::MAC1, fp_r.as_bytes()])))
     }
 
     /// Compares mac1 in constant time.
@@ -22,7 +22,7 @@ impl Mac1Key {
     /// # Errors
     /// [`Refusal::Mac1`].
     pub fn check(&self, datagram: &HandshakeDatagram<'_>) -> Result<(), Refusal> {
-        let expected: [u8; MAC_BYTES] = hmac_tag(&self.0, &[datagram.mac1_input()]);
+        let expected: [u8; MAC_BYTES] = self.0.tag(&[datagram.mac1_input()]);
         if tags_equal(&expected, datagram.mac1()) { Ok(()) } else { Err(Refusal::Mac1) }
     }
 
@@ -30,7 +30,7 @@ impl Mac1Key {
     pub(crate) fn finish(&self, header: &Header, body: &[u8], mac2_key: Option<&[u8]>) -> Vec<Vec<u8>> {
         let mut datagrams = cut(header, body);
         for bytes in &mut datagrams {
-            let mac1: [u8; MAC_BYTES] = hmac_tag(&self.0, &[bytes]);
+            let mac1: [u8; MAC_BYTES] = self.0.tag(&[bytes]);
             bytes.extend_from_slice(&mac1);
             let mac2 = mac2_key.map_or([0; MAC_BYTES], |key| hmac_tag(key, &[bytes]));
             bytes.extend_from_slice(&mac2);

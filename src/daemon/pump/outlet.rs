@@ -1,8 +1,10 @@
 //! What the packet threads tell the control side: three bounded queues, so that a flood in one costs nothing in another.
 
 use std::io;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::time::{Instant, sleep_until};
 
 use crate::dataplane::report::PumpEvent;
 
@@ -12,6 +14,12 @@ const SESSION_EVENTS_MAX: usize = 1024;
 const HANDSHAKE_EVENTS_MAX: usize = 512;
 /// Packets waiting to be staged: the engine keeps no more than a few a peer, and asks for a handshake at the first.
 const STAGED_EVENTS_MAX: usize = 128;
+/// Handshake datagrams in a row that are a crowd: more than some peers' handshakes at once, which are nine datagrams each.
+const CROWD: usize = 64;
+/// What comes after so long a pause is not of the same row.
+const APART: Duration = Duration::from_millis(5);
+/// How long a crowd gathers: at 50 000 a second these are a tenth of [`HANDSHAKE_EVENTS_MAX`].
+const GATHER: Duration = Duration::from_millis(1);
 /// Two threads a queue end at most once each.
 const ENDS_MAX: usize = 16;
 
@@ -48,6 +56,7 @@ pub struct PumpOutlet {
     handshake: Receiver<PumpEvent>,
     staged: Receiver<PumpEvent>,
     ended: Receiver<PumpEnd>,
+    crowd: Crowd,
 }
 
 pub(super) fn pair() -> (Inlet, PumpOutlet) {
@@ -55,7 +64,13 @@ pub(super) fn pair() -> (Inlet, PumpOutlet) {
     let (handshake, handshake_out) = channel(HANDSHAKE_EVENTS_MAX);
     let (staged, staged_out) = channel(STAGED_EVENTS_MAX);
     let (ended, ended_out) = channel(ENDS_MAX);
-    let outlet = PumpOutlet { session: session_out, handshake: handshake_out, staged: staged_out, ended: ended_out };
+    let outlet = PumpOutlet {
+        session: session_out,
+        handshake: handshake_out,
+        staged: staged_out,
+        ended: ended_out,
+        crowd: Crowd::new(),
+    };
     (Inlet { session, handshake, staged, ended }, outlet)
 }
 
@@ -84,12 +99,23 @@ impl PumpOutlet {
     /// The next news: an end before all else, then what authentic records said, then handshakes, then packets to stage.
     /// `None` once all packet threads have ended and all is read. May be dropped while it waits: nothing is lost.
     pub async fn next(&mut self) -> Option<PumpNews> {
+        let Self { session, handshake, staged, ended, crowd } = self;
+        let look = crowd.next_look();
+        let handshake = async {
+            if let Some(look) = look {
+                sleep_until(look).await;
+            }
+            handshake.recv().await
+        };
         tokio::select! {
             biased;
-            Some(end) = self.ended.recv() => Some(PumpNews::Ended(end)),
-            Some(event) = self.session.recv() => Some(PumpNews::Event(event)),
-            Some(event) = self.handshake.recv() => Some(PumpNews::Event(event)),
-            Some(event) = self.staged.recv() => Some(PumpNews::Event(event)),
+            Some(end) = ended.recv() => Some(PumpNews::Ended(end)),
+            Some(event) = session.recv() => Some(PumpNews::Event(event)),
+            Some(event) = handshake => {
+                crowd.note(Instant::now());
+                Some(PumpNews::Event(event))
+            }
+            Some(event) = staged.recv() => Some(PumpNews::Event(event)),
             else => None,
         }
     }
@@ -98,7 +124,35 @@ impl PumpOutlet {
     pub fn ready(&mut self) -> Option<PumpNews> {
         let end = self.ended.try_recv().map(PumpNews::Ended);
         let queues = [&mut self.session, &mut self.handshake, &mut self.staged];
-        end.ok().or_else(|| queues.into_iter().find_map(|queue| queue.try_recv().ok().map(PumpNews::Event)))
+        let news = end.ok().or_else(|| queues.into_iter().find_map(|queue| queue.try_recv().ok().map(PumpNews::Event)));
+        if matches!(news, Some(PumpNews::Event(PumpEvent::Handshake { .. }))) {
+            self.crowd.note(Instant::now());
+        }
+        news
+    }
+}
+
+/// Handshake datagrams that come one after the other without an end: then they are looked at together every [`GATHER`]. To wake
+/// the control side for each of them would cost more than the look, and a handshake does not notice.
+struct Crowd {
+    /// Datagrams in a row, none of them [`APART`] behind the one before.
+    row: usize,
+    last: Instant,
+}
+
+impl Crowd {
+    fn new() -> Self {
+        Self { row: 0, last: Instant::now() }
+    }
+
+    fn note(&mut self, now: Instant) {
+        self.row = if now - self.last < APART { self.row.saturating_add(1) } else { 1 };
+        self.last = now;
+    }
+
+    /// Before it nothing needs to be looked at.
+    fn next_look(&self) -> Option<Instant> {
+        (self.row > CROWD).then_some(self.last + GATHER)
     }
 }
 
@@ -118,6 +172,18 @@ mod tests {
 
     fn no_epoch() -> PumpEvent {
         PumpEvent::NoEpoch { peer: PeerId(0), packet: vec![0x45; 20] }
+    }
+
+    #[test]
+    fn a_long_row_gathers_and_ends_with_a_pause() {
+        let (mut crowd, start) = (Crowd::new(), Instant::now());
+        let at = |ms: u64| start + Duration::from_millis(ms);
+        (0..64).for_each(|n| crowd.note(at(4 * n)));
+        assert_eq!(crowd.next_look(), None);
+        crowd.note(at(256));
+        assert_eq!(crowd.next_look(), Some(at(257)));
+        crowd.note(at(261));
+        assert_eq!(crowd.next_look(), None, "five milliseconds later");
     }
 
     #[tokio::test]
