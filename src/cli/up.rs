@@ -27,7 +27,7 @@ use crate::io::sandbox;
 use crate::io::secret_memory::{self, SecretPages};
 use crate::io::system::kill_switch::KillSwitch;
 use crate::io::system::plan::describe;
-use crate::io::thread::{allow_preference, name_this_process};
+use crate::io::thread::{ThreadStarter, name_this_process, prefer_this_thread, serve_this_thread};
 use crate::types::secret::SecretBytes;
 use crate::types::secret_slab::{MemoryKind, memory_facts};
 
@@ -112,17 +112,19 @@ fn look_at(sandbox: &Sandbox, demands: &Demands, process: &str) -> Result<(), Fa
 
 /// The process that reads packets: it gives up what it does not need before the first comes.
 fn packets(prepared: Prepared, way: Way, demands: &Demands, secrets: Measure) -> Outcome {
-    // Without it the packet threads are later, and say so.
-    drop(allow_preference());
+    // Only now does this process have the right. Without it the packet threads are later, and say so.
+    drop(prefer_this_thread());
     let sandbox = sandbox::enter(&prepared.profile(), secrets);
     look_at(&sandbox, demands, "packet process")?;
     let Way { keeper, meeting, keys_sandbox } = way;
     let sandboxes = Sandboxes { packets: sandbox, keys: keys_sandbox };
+    let starter = ThreadStarter::new().map_err(|error| Failure::io("threads", &error))?;
+    serve_this_thread();
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     runtime.worker_threads(RUNTIME_THREADS).enable_all();
     let runtime = runtime.build().map_err(|error| Failure::io("runtime", &error))?;
     runtime.block_on(async {
-        let (running, control) = prepared.assemble(keeper, meeting, sandboxes).map_err(failure)?;
+        let (running, control) = prepared.assemble(keeper, meeting, sandboxes, starter).map_err(failure)?;
         run(running, control).await.map_err(failure)
     })?;
     Ok(Exit::Ok)

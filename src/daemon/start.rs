@@ -37,6 +37,7 @@ use crate::io::self_test as offload_test;
 use crate::io::state::StateDir;
 use crate::io::system::netlink::take_steps;
 use crate::io::system::plan::InterfacePlan;
+use crate::io::thread::ThreadStarter;
 use crate::io::tun::{self, TunQueue};
 use crate::io::udp::{DatagramSocket, UdpSocket};
 use crate::types::id::PeerId;
@@ -119,6 +120,7 @@ pub(super) struct Wires {
     queues: Vec<Arc<dyn TunQueue>>,
     /// As many as queues. What belongs to no lane comes to the first, and leaves by it.
     pub(super) sockets: Vec<Arc<UdpSocket>>,
+    starter: ThreadStarter,
 }
 
 impl Wires {
@@ -202,6 +204,7 @@ impl Prepared {
         keeper: Asker,
         meeting: OwnedFd,
         sandboxes: Sandboxes,
+        starter: ThreadStarter,
     ) -> Result<(Running, ControlSocket), RunFailure> {
         let Self { loaded, clock, state, locks, control, name, sockets, tun, plan, usable, sources, file } = self;
         // The keeper outlives this process and removes it.
@@ -223,7 +226,7 @@ impl Prepared {
         let restored = setup::restore(&state, &loaded);
         let parts = setup::engine(loaded, restored).map_err(|error| RunFailure::io("randomness", &error))?;
         let snapshot = Arc::new(ArcSwap::from_pointee(Snapshot::default()));
-        let wires = Wires { queues: tun.queues, sockets };
+        let wires = Wires { queues: tun.queues, sockets, starter };
         let (pumps, outlet) = start_pumps(&wires, &snapshot, clock, &offloads)
             .map_err(|error| RunFailure::io("packet threads", &error))?;
         let pumps = Some(pumps);
@@ -281,7 +284,7 @@ fn start_pumps(
     clock: Clock,
     offloads: &Arc<Offloads>,
 ) -> io::Result<(Pumps, PumpOutlet)> {
-    Pumps::start(wires.pairs(), Arc::clone(snapshot), Arc::new(move || clock.now()), offloads)
+    Pumps::start(wires.pairs(), &wires.starter, Arc::clone(snapshot), Arc::new(move || clock.now()), offloads)
 }
 
 /// One daemon a name, and one a state folder: two would use one ratchet.

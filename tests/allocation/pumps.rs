@@ -9,6 +9,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use nix::sys::uio::writev;
 use plait::daemon::pump::{PumpPair, Pumps};
+use plait::io::thread::ThreadStarter;
 use plait::io::tun::TunQueue;
 use plait::io::udp::UdpSocket;
 use plait::types::offload::{OffloadSet, Offloads};
@@ -75,8 +76,14 @@ fn the_packet_threads_ask_for_no_memory() {
         Instant::from_nanos(1_000_000_000)
     });
     let offloads = Arc::new(Offloads::new(OffloadSet::ALL));
-    let (pumps, _outlet) =
-        Pumps::start(vec![pair], Arc::new(ArcSwap::from_pointee(snapshot)), clock, &offloads).unwrap();
+    let (pumps, _outlet) = Pumps::start(
+        vec![pair],
+        &ThreadStarter::new().unwrap(),
+        Arc::new(ArcSwap::from_pointee(snapshot)),
+        clock,
+        &offloads,
+    )
+    .unwrap();
     let frames = [
         frame(false, Transport::Tcp, 60_000, 1380),
         frame(true, Transport::Udp, 30_000, 1372),

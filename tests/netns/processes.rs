@@ -1,6 +1,6 @@
 //! The daemon is three processes: one keeps its rights and sees no packet, one reads packets, one speaks to KMEs, and these two have no right.
 
-use crate::process::wait_for;
+use crate::process::{Process, wait_for};
 use crate::site::Status;
 use crate::topology::runnable;
 use crate::vitals::descriptors;
@@ -58,13 +58,18 @@ fn packet_threads_run_before_applications_and_nothing_else_does() {
     }
     let mut world = World::new();
     world.up_hybrid();
+    only_packet_threads_are_preferred(world.a.daemon());
+}
+
+/// Nice -10 and 0, as /proc shows it.
+pub(crate) fn only_packet_threads_are_preferred(daemon: &Process) {
     for name in ["plait-packets", "plait-keys"] {
-        for thread in std::fs::read_dir(format!("/proc/{}/task", world.a.daemon().part(name))).unwrap() {
+        for thread in std::fs::read_dir(format!("/proc/{}/task", daemon.part(name))).unwrap() {
             let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
             let (of, rest) = stat.rsplit_once(')').unwrap();
             // The 19th field of proc_pid_stat(5), counted behind the name.
             let nice = rest.split_whitespace().nth(16).unwrap();
-            let is_pump = of.contains("(plait-seal-") || of.contains("(plait-open-");
+            let is_pump = ["seal-", "open-", "starter"].iter().any(|name| of.contains(&format!("(plait-{name}")));
             assert_eq!(nice, if is_pump { "-10" } else { "0" }, "{stat}");
         }
     }

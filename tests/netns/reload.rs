@@ -3,6 +3,7 @@
 use crate::hub::Hub;
 use crate::kme::certificates;
 use crate::process::wait_for;
+use crate::processes::only_packet_threads_are_preferred;
 use crate::site::Site;
 use crate::topology::{inner4, outer4, runnable};
 use crate::traffic::{Echo, Flow, pings};
@@ -187,6 +188,8 @@ fn the_port_and_the_addresses_change_under_a_session() {
         a.peer()["transfer"]["received_packets"].as_u64() >= before.peer()["transfer"]["received_packets"].as_u64()
     );
     assert!(world.net.ip("a", "address show dev a").contains("10.98.0.1/24"));
+    // Other threads read from the new sockets.
+    only_packet_threads_are_preferred(world.a.daemon());
     // A port that somebody has is refused, and the old one goes on.
     world.a.config.listen = format!("{}:51901", outer4(1));
     world.a.write();

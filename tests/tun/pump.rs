@@ -14,6 +14,7 @@ use plait::dataplane::report::PumpEvent;
 use plait::dataplane::routes::Routes;
 use plait::dataplane::snapshot::{Endpoint, PeerView, Receiving, Sealing, Snapshot, Standing};
 use plait::io::clock::Clock;
+use plait::io::thread::ThreadStarter;
 use plait::io::tun::Tun;
 use plait::io::udp::UdpSocket;
 use plait::session::epoch::{EpochTag, OpenEpoch, RecordTerms, SealEpoch};
@@ -56,7 +57,14 @@ fn start(tun: &Tun, udp: &Arc<UdpSocket>, snapshot: &Arc<ArcSwap<Snapshot>>) -> 
     let clock = Clock::start();
     let pair = PumpPair { tun: Arc::clone(&tun.queues[0]), udp: Arc::clone(udp) as _ };
     let offloads = Arc::new(Offloads::new(OffloadSet::ALL));
-    Pumps::start(vec![pair], Arc::clone(snapshot), Arc::new(move || clock.now()), &offloads).unwrap()
+    Pumps::start(
+        vec![pair],
+        &ThreadStarter::new().unwrap(),
+        Arc::clone(snapshot),
+        Arc::new(move || clock.now()),
+        &offloads,
+    )
+    .unwrap()
 }
 
 fn loopback() -> Arc<UdpSocket> {

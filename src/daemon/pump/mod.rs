@@ -24,7 +24,7 @@ pub use outlet::{PumpEnd, PumpNews, PumpOutlet};
 pub use worker::Clock;
 
 use crate::dataplane::snapshot::Snapshot;
-use crate::io::thread::prefer_this_thread;
+use crate::io::thread::{ThreadStarter, prefer_this_thread};
 use crate::io::tun::TunQueue;
 use crate::io::udp::DatagramSocket;
 use crate::io::wait::{StopOrder, stop_pair};
@@ -56,6 +56,7 @@ impl Pumps {
     /// More pairs than lanes, or no thread or descriptor left; nothing runs then.
     pub fn start(
         pairs: Vec<PumpPair>,
+        starter: &ThreadStarter,
         snapshot: Arc<ArcSwap<Snapshot>>,
         clock: Clock,
         offloads: &Arc<Offloads>,
@@ -79,23 +80,24 @@ impl Pumps {
             };
             let mut sealer = Sealer::new(shared.clone(), lane);
             let mut opener = Opener::new(shared.clone(), GroWatch::new(usize::from(lane) - 1, count));
-            pumps.spawn(format!("plait-seal-{lane}"), &shared, move || sealer.run())?;
-            pumps.spawn(format!("plait-open-{lane}"), &shared, move || opener.run())?;
+            pumps.spawn(starter, format!("plait-seal-{lane}"), &shared, move || sealer.run())?;
+            pumps.spawn(starter, format!("plait-open-{lane}"), &shared, move || opener.run())?;
         }
         Ok((pumps, outlet))
     }
 
     fn spawn(
         &mut self,
+        starter: &ThreadStarter,
         name: String,
         shared: &Shared,
         run: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let inlet = shared.inlet.clone();
         let thread = name.clone();
-        let handle = std::thread::Builder::new().name(name).spawn(move || {
+        let handle = starter.spawn(name, move || {
             if let Err(error) = prefer_this_thread() {
-                tracing::warn!("{thread}: not before applications ({error}): packets wait longer while the machine is busy; the service lacks LimitNICE=-10");
+                tracing::warn!("{thread}: not before applications ({error}): packets wait longer while the machine is busy; CAP_SYS_NICE is missing");
             }
             if let Err(error) = run() {
                 inlet.end(PumpEnd { thread, error });

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use super::{PumpNews, PumpOutlet, PumpPair, Pumps};
 use crate::dataplane::report::PumpEvent;
 use crate::dataplane::snapshot::{Endpoint, Snapshot};
+use crate::io::thread::ThreadStarter;
 use crate::io::tun::TunQueue;
 use crate::io::udp::UdpSocket;
 use crate::types::offload::{OffloadSet, Offloads};
@@ -75,7 +76,14 @@ fn world(fails_with: Option<i32>) -> World {
 
 fn start(world: &World) -> (Pumps, PumpOutlet) {
     let pair = PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) as _ };
-    Pumps::start(vec![pair], Arc::clone(&world.snapshot), Arc::new(|| Instant::from_nanos(1)), &all()).unwrap()
+    Pumps::start(
+        vec![pair],
+        &ThreadStarter::new().unwrap(),
+        Arc::clone(&world.snapshot),
+        Arc::new(|| Instant::from_nanos(1)),
+        &all(),
+    )
+    .unwrap()
 }
 
 fn all() -> Arc<Offloads> {
@@ -195,7 +203,8 @@ fn there_are_no_more_pairs_than_lanes() {
     let pair = || PumpPair { tun: Arc::clone(&world.queue) as Arc<dyn TunQueue>, udp: Arc::clone(&world.udp) as _ };
     let pairs = |count| (0..count).map(|_| pair()).collect();
     let clock: super::Clock = Arc::new(|| Instant::ZERO);
-    assert!(Pumps::start(pairs(8), Arc::clone(&world.snapshot), Arc::clone(&clock), &all()).is_err());
-    let (pumps, _outlet) = Pumps::start(pairs(7), Arc::clone(&world.snapshot), clock, &all()).unwrap();
+    let starter = ThreadStarter::new().unwrap();
+    assert!(Pumps::start(pairs(8), &starter, Arc::clone(&world.snapshot), Arc::clone(&clock), &all()).is_err());
+    let (pumps, _outlet) = Pumps::start(pairs(7), &starter, Arc::clone(&world.snapshot), clock, &all()).unwrap();
     pumps.stop();
 }
