@@ -96,7 +96,7 @@ impl World<'_> {
 
     /// An application sends a few packets; the next ones come later.
     pub(super) fn traffic(&mut self, site: usize, peer: usize) {
-        let after = self.draws.traffic.around(self.plan.traffic);
+        let after = self.draws.traffic.around(self.traffic_pause);
         self.push(after.max(Duration::from_millis(1)), Happening::Traffic { site, peer });
         let burst = 1 + self.draws.traffic.below(BURST_MAX);
         let Some((_, end, pair)) = pairs_of(self.plan, site).nth(peer) else { return };

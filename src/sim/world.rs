@@ -23,6 +23,8 @@ use crate::types::policy::Reason;
 /// From the end of the faults until packets must pass in every direction: probe times and the pause after differing keys
 /// are 60 s each (PROTOCOL 2.8a), an attempt lives 30 s after its last progress, and both may just have begun.
 const LIVENESS: Duration = Duration::from_secs(180);
+/// Between two sendings of an application at the end of the faults: what would pass must be seen to.
+const LIVELY: Duration = Duration::from_secs(10);
 /// How much longer the world is watched once all is well.
 const AFTERWARDS: Duration = Duration::from_secs(30);
 /// Between two looks at what is bounded.
@@ -106,6 +108,8 @@ pub(super) struct World<'a> {
     /// Of each pair.
     pub(super) sources: Vec<Vec<Source>>,
     pub(super) weather: Weather,
+    /// Mean time between two sendings of an application.
+    pub(super) traffic_pause: Duration,
     pub(super) draws: Draws,
     pub(super) model: Model,
     pub(super) oracle: Oracle,
@@ -158,6 +162,7 @@ impl<'a> World<'a> {
             hosts,
             sources,
             weather: Weather::new(plan),
+            traffic_pause: plan.traffic,
             draws: Draws {
                 link: draw("link"),
                 keys: draw("keys"),
@@ -436,6 +441,12 @@ impl<'a> World<'a> {
 
     /// Until packets pass in every direction and no peer is short of anything; says how long that took.
     fn run_until_well(&mut self, healed: Duration) -> Duration {
+        self.traffic_pause = self.plan.traffic.min(LIVELY);
+        // Besides what is to come: that was put off by a pause of before.
+        for (site, peer) in (0..self.plan.sites).flat_map(|site| (0..self.plan.sites - 1).map(move |peer| (site, peer)))
+        {
+            self.push(self.traffic_pause, Happening::Traffic { site, peer });
+        }
         let before = self.delivered();
         let mut recovery = None;
         while self.violation.is_none() && self.now < healed + LIVENESS {
