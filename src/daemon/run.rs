@@ -112,7 +112,7 @@ pub async fn run(mut running: Running, control: ControlSocket) -> Result<(), Run
     ended
 }
 
-/// What the packet threads told, and what more waits: the rest of a turn costs more than most of it.
+/// What the packet threads told, and what more waits: the looks at the end of each turn cost more than most of these.
 fn take_news(running: &mut Running, first: Option<PumpNews>) -> Result<(), RunFailure> {
     let mut next = Some(first.ok_or_else(|| RunFailure::other("all packet threads have ended"))?);
     let mut taken = 0;
