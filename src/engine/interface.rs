@@ -16,7 +16,6 @@ use super::status::PeerStatus;
 use crate::dataplane::report::PumpEvent;
 use crate::dataplane::routes::Routes;
 use crate::dataplane::traffic::Traffic;
-use crate::handshake::mac::Mac1Key;
 use crate::keys::budget::RequestBudget;
 use crate::keys::clock::PolicyClock;
 use crate::keys::fitness::FitTests;
@@ -48,7 +47,7 @@ impl Engine {
         let common = Common {
             routes: Arc::new(routes((0..).map(PeerId).zip(&peers))),
             unclaimed: Arc::default(),
-            door: Arc::new(Mac1Key::new(desk.me.fp())),
+            door: door.gate.mac1(),
         };
         let inner_mtu = peers.iter().map(|peer| peer.inner_mtu).min();
         let mut restored = restored.into_iter();

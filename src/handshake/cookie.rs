@@ -1,6 +1,7 @@
 //! The cookie round: the responder proves that an address receives before it keeps any state for it (PROTOCOL 2.4).
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use super::mac::{Mac1Key, check_mac2, check_no_mac2};
 use super::refusal::Refusal;
@@ -35,7 +36,7 @@ impl From<Refusal> for CookieFault {
 
 /// The responder's gate: two secrets, and nothing for each sender.
 pub struct CookieGate {
-    mac1: Mac1Key,
+    mac1: Arc<Mac1Key>,
     current: Secret<32>,
     previous: Option<Secret<32>>,
     next_rotation: Instant,
@@ -45,7 +46,12 @@ impl CookieGate {
     /// Draws the first secret.
     pub fn new(now: Instant, rng: &mut dyn Randomness, fp_r: &Fingerprint) -> Self {
         let (current, next_rotation) = (draw(rng), now + COOKIE_SECRET_LIFE);
-        Self { mac1: Mac1Key::new(fp_r), current, previous: None, next_rotation }
+        Self { mac1: Arc::new(Mac1Key::new(fp_r)), current, previous: None, next_rotation }
+    }
+
+    /// The key of what comes to this end, for who looks before the gate does.
+    pub fn mac1(&self) -> Arc<Mac1Key> {
+        Arc::clone(&self.mac1)
     }
 
     /// When [`rotate`](Self::rotate) is due.
