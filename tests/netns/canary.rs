@@ -106,6 +106,15 @@ fn scan_files(folder: &Path, canaries: &Canaries, found: &mut BTreeSet<String>) 
     }
 }
 
+/// Leaves a report of `a` among the world's files, as it is and unpacked; what the command printed.
+fn unpacked_report(world: &World) -> Vec<u8> {
+    let packed = world.path().join("report.tar.gz");
+    let report = world.a.run(&["report", "a", "--out", packed.to_str().unwrap()]);
+    assert!(report.status.success(), "{report:?}");
+    assert!(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(world.path()).status().unwrap().success());
+    report.stdout
+}
+
 /// The text between the lines of a PEM file, and its last 32 bytes decoded: those of the private scalar or near it.
 fn add_pem(canaries: &mut Canaries, name: &str, text: &str) {
     let body: String = text.lines().filter(|line| !line.starts_with("-----")).collect();
@@ -225,12 +234,7 @@ fn secrets_are_nowhere_but_in_pages_that_root_does_not_read() {
         }
     }
     let mut here = BTreeSet::new();
-    // A report is packed: it is searched as it is, and what is in it as well.
-    let packed = world.path().join("report.tar.gz");
-    let report = world.a.run(&["report", "a", "--out", packed.to_str().unwrap()]);
-    assert!(report.status.success(), "{report:?}");
-    canaries.found(&report.stdout, &mut here);
-    assert!(Command::new("tar").arg("-xzf").arg(&packed).arg("-C").arg(world.path()).status().unwrap().success());
+    canaries.found(&unpacked_report(&world), &mut here);
     scan_files(&world.path(), &canaries, &mut here);
     for arguments in [&["status", "a", "--json"][..], &["events", "a"]] {
         canaries.found(&world.a.run(arguments).stdout, &mut here);
