@@ -44,9 +44,14 @@ fn home() -> SocketAddr {
 
 /// Peer 0 owns 10.20.0.0/16 but for 10.20.30.0/24, which is peer 1's; both ends of peer 0's epoch are here.
 fn world(standing: Standing) -> Snapshot {
+    world_with(standing, 0)
+}
+
+/// The same with these features agreed.
+fn world_with(standing: Standing, features: u8) -> Snapshot {
     let index = SessionIndex::new(INDEX).unwrap();
     let key = Secret::take(&mut [5; 32]);
-    let terms = RecordTerms { cipher: Cipher::ChaCha20Poly1305, inner_mtu: 1420, features: 0 };
+    let terms = RecordTerms { cipher: Cipher::ChaCha20Poly1305, inner_mtu: 1420, features };
     let seal = SealEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
     let open = OpenEpoch::new(tag(), index, &key, AeadBackend::AwsLc, terms);
     let endpoint = Some(Endpoint { to: home(), from: None });

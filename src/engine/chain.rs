@@ -1,5 +1,6 @@
 //! One session's chain: what a full handshake agreed, and the root that each fast rekey moves on (PROTOCOL 2.8).
 
+use crate::crypto::kdf::HASH_BYTES;
 use crate::session::fast_rekey::EpochRoot;
 use crate::types::id::{KeyId, SourceId};
 use crate::types::policy::Cipher;
@@ -16,8 +17,8 @@ pub(super) struct EpochFacts {
     pub(super) short: bool,
     /// Of its traffic.
     pub(super) cipher: Cipher,
-    /// Read aloud between sites (PROTOCOL 2.9).
-    pub(super) check_words: String,
+    /// The handshake hash of this very epoch: its name at both ends (PROTOCOL 2.8).
+    pub(super) hs: [u8; HASH_BYTES],
 }
 
 /// A session that can still rekey.

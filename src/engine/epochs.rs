@@ -8,7 +8,6 @@ use super::desk::Desk;
 use super::output::{EventKind, Now};
 use super::peer::{Confirming, Peer};
 use super::rekey::fr1_pause;
-use crate::crypto::check_words::CheckWords;
 use crate::dataplane::seal::seal_record;
 use crate::dataplane::snapshot::Endpoint;
 use crate::handshake::terms::NewSession;
@@ -46,7 +45,7 @@ impl Peer {
             full: true,
             short: session.waiver.is_some_and(|kind| kind != crate::keys::policy::WaiverKind::Off),
             cipher: agreed.cipher,
-            check_words: CheckWords::of_epoch(&session.hs).to_string(),
+            hs: session.hs,
             mixed: session.mixed,
         };
         let holding_over = self.keys.clock.is_running() && agreed.policy == QkdPolicy::Required;
@@ -102,7 +101,7 @@ impl Peer {
             full: false,
             short: epoch.waiver.is_some_and(|kind| kind != crate::keys::policy::WaiverKind::Off),
             cipher: agreed.cipher,
-            check_words: CheckWords::of_epoch(&epoch.hs).to_string(),
+            hs: epoch.hs,
             mixed: epoch.mixed,
         };
         let keys = EpochKeys {
@@ -125,7 +124,7 @@ impl Peer {
             full: false,
             short: epoch.waiver.is_some_and(|kind| kind != crate::keys::policy::WaiverKind::Off),
             cipher: agreed.cipher,
-            check_words: CheckWords::of_epoch(&epoch.hs).to_string(),
+            hs: epoch.hs,
             mixed: epoch.mixed,
         };
         let keys = EpochKeys {

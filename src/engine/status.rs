@@ -6,6 +6,8 @@ use std::time::Duration;
 use super::output::{Now, State};
 use super::overriding::OverrideOrder;
 use super::peer::Peer;
+use crate::crypto::check_words::CheckWords;
+use crate::crypto::kdf::HASH_BYTES;
 use crate::dataplane::traffic::Traffic;
 use crate::keys::clock::limit;
 use crate::keys::policy::LeftSeconds;
@@ -72,6 +74,8 @@ pub struct EpochStatus {
     pub qkd_age: Option<Duration>,
     /// Of its packets.
     pub cipher: Cipher,
+    /// The handshake hash that is its name at both ends, whole: not secret, and no more than 8 bytes of it belong in a log.
+    pub hs: [u8; HASH_BYTES],
     /// Read aloud between sites.
     pub check_words: String,
     /// A PSK is on the chain.
@@ -186,7 +190,8 @@ impl Peer {
             age: now.at.since(epoch.born),
             qkd_age: chain.dates.last_qkd.map(|last| now.at.since(last)),
             cipher: epoch.facts.cipher,
-            check_words: epoch.facts.check_words.clone(),
+            hs: epoch.facts.hs,
+            check_words: CheckWords::of_epoch(&epoch.facts.hs).to_string(),
             psk: chain.layers.psk,
             ratchet: chain.layers.ratchet,
             mixed: epoch.facts.mixed.iter().map(named).collect(),

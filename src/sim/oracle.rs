@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use data_encoding::HEXLOWER;
+
 use super::plan::{FaultKind, PairPlan, Plan};
+use crate::crypto::kdf::HASH_BYTES;
 use crate::engine::Engine;
 use crate::types::id::{KeyId, SourceId};
 use crate::types::limits::{
@@ -22,7 +25,10 @@ const ROOTS_MAX: usize = 2 * RECEIVE_EPOCHS_MAX;
 
 type Verdict = Result<(), String>;
 
-/// One epoch, as its check words name it.
+/// An epoch's handshake hash. Its check words are 32 bits, which two epochs of a long life share.
+type EpochName = [u8; HASH_BYTES];
+
+/// One epoch.
 struct EpochSeen {
     /// Sites that confirmed it.
     sites: [bool; 3],
@@ -70,8 +76,8 @@ impl SeenCounters {
 /// The watcher.
 pub(super) struct Oracle {
     limits: Vec<Option<Limit>>,
-    epochs: BTreeMap<(usize, String), EpochSeen>,
-    used: BTreeMap<(usize, SourceId, KeyId), String>,
+    epochs: BTreeMap<(usize, EpochName), EpochSeen>,
+    used: BTreeMap<(usize, SourceId, KeyId), EpochName>,
     /// By receiver index: the counters seen in each lane, and when the last one was.
     counters: BTreeMap<[u8; 4], ([SeenCounters; LANES], Duration)>,
     buckets: BTreeMap<(usize, usize), Bucket>,
@@ -130,7 +136,7 @@ impl Oracle {
         now: Duration,
         pair: usize,
         site: usize,
-        words: &str,
+        epoch: EpochName,
         full: bool,
         keys: &[(SourceId, KeyId)],
     ) -> Verdict {
@@ -146,20 +152,20 @@ impl Oracle {
             ));
         }
         for (source, key_id) in keys {
-            let before = self.used.insert((pair, *source, key_id.clone()), words.to_owned());
-            if before.as_deref().is_some_and(|before| before != words) {
-                return Err(format!("key {} is in epochs {before:?} and {words}", key_id.as_str()));
+            let before = self.used.insert((pair, *source, key_id.clone()), epoch);
+            if let Some(before) = before.filter(|before| *before != epoch) {
+                return Err(format!("key {} is in epochs {} and {}", key_id.as_str(), short(&before), short(&epoch)));
             }
         }
-        let name = (pair, words.to_owned());
-        let seen =
-            self.epochs.entry(name).or_insert_with(|| EpochSeen { sites: [false; 3], keys: keys.to_vec(), at: now });
+        let first = || EpochSeen { sites: [false; 3], keys: keys.to_vec(), at: now };
+        let seen = self.epochs.entry((pair, epoch)).or_insert_with(first);
+        let epoch = short(&epoch);
         if seen.keys != keys {
-            return Err(format!("epoch {words} has keys {:?} at one end and {keys:?} at the other", seen.keys));
+            return Err(format!("epoch {epoch} has keys {:?} at one end and {keys:?} at the other", seen.keys));
         }
         match seen.sites.get_mut(site) {
             Some(here) if !*here => *here = true,
-            _ => return Err(format!("site {site} confirmed epoch {words} twice")),
+            _ => return Err(format!("site {site} confirmed epoch {epoch} twice")),
         }
         Ok(())
     }
@@ -206,12 +212,16 @@ impl Oracle {
         Ok(())
     }
 
-    /// Forgets indices that nobody used for an hour, and epochs that old: check words are 32 bits, and in a long life two
-    /// epochs have the same.
+    /// Forgets indices that nobody used for an hour, and epochs that old, which no end confirms any more.
     pub(super) fn tidy(&mut self, now: Duration) {
         self.epochs.retain(|_, seen| now.saturating_sub(seen.at) < Duration::from_secs(3600));
         self.counters.retain(|_, (_, at)| now.saturating_sub(*at) < Duration::from_secs(3600));
     }
+}
+
+/// As much of it as people tell apart.
+fn short(epoch: &EpochName) -> String {
+    HEXLOWER.encode(&epoch[..8])
 }
 
 #[cfg(test)]
@@ -253,15 +263,19 @@ mod tests {
         let mut oracle = oracle(|plan| plan.pairs[0].ends.iter().all(|end| end.policy.qkd == QkdPolicy::Preferred));
         let source = SourceId::new(0).unwrap();
         let keys = |id: &str| vec![(source, KeyId::new(id.as_bytes()).unwrap())];
-        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "aa", true, &keys("k1")), Ok(()));
-        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 1, "aa", true, &keys("k1")), Ok(()));
-        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "aa", true, &keys("k1")).is_err(), "twice");
-        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "bb", true, &keys("k1")).is_err(), "a key twice");
-        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "cc", false, &keys("k2")), Ok(()));
-        assert!(oracle.confirmed(Duration::ZERO, 0, 1, "cc", false, &[]).is_err(), "the ends differ");
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, [0xaa; HASH_BYTES], true, &keys("k1")), Ok(()));
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 1, [0xaa; HASH_BYTES], true, &keys("k1")), Ok(()));
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, [0xaa; HASH_BYTES], true, &keys("k1")).is_err(), "twice");
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, [0xbb; HASH_BYTES], true, &keys("k1")).is_err(), "a key twice");
+        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, [0xcc; HASH_BYTES], false, &keys("k2")), Ok(()));
+        assert!(oracle.confirmed(Duration::ZERO, 0, 1, [0xcc; HASH_BYTES], false, &[]).is_err(), "the ends differ");
         let later = Duration::from_secs(4000);
         oracle.tidy(later);
-        assert_eq!(oracle.confirmed(later, 0, 1, "cc", false, &keys("k3")), Ok(()), "the same words an hour later");
+        assert_eq!(
+            oracle.confirmed(later, 0, 1, [0xcc; HASH_BYTES], false, &keys("k3")),
+            Ok(()),
+            "an hour later it is forgotten"
+        );
     }
 
     #[test]
@@ -272,8 +286,12 @@ mod tests {
         assert_eq!(oracle.delivered(after, 0, &fetched), Ok(()));
         assert!(oracle.delivered(after + Duration::from_secs(11), 0, &fetched).is_err());
         assert!(oracle.delivered(Duration::from_secs(10), 0, &[None; 3]).is_err());
-        assert!(oracle.confirmed(Duration::ZERO, 0, 0, "aa", true, &[]).is_err());
-        assert_eq!(oracle.confirmed(Duration::ZERO, 0, 0, "ab", false, &[]), Ok(()), "a rekey may be short");
+        assert!(oracle.confirmed(Duration::ZERO, 0, 0, [0xaa; HASH_BYTES], true, &[]).is_err());
+        assert_eq!(
+            oracle.confirmed(Duration::ZERO, 0, 0, [0xab; HASH_BYTES], false, &[]),
+            Ok(()),
+            "a rekey may be short"
+        );
     }
 
     #[test]

@@ -317,7 +317,7 @@ impl<'a> World<'a> {
                 let pair = pairs_of(self.plan, site).nth(peer).map(|(pair, ..)| pair);
                 if let (Some(epoch), Some(pair)) = (epoch, pair) {
                     self.trace.add(self.now, 9, epoch.check_words.as_bytes());
-                    let verdict = self.oracle.confirmed(self.now, pair, site, &epoch.check_words, *full, sources);
+                    let verdict = self.oracle.confirmed(self.now, pair, site, epoch.hs, *full, sources);
                     self.check(verdict);
                 }
             }

@@ -1,14 +1,16 @@
 //! What the states refuse beyond the published negative vectors, and that they go on as if it had not come.
 
-use plait::crypto::kdf::{hash, hmac_tag};
+use plait::crypto::kdf::{expand, hash, hmac, hmac_tag};
 use plait::handshake::initiator::{AwaitCookie, AwaitR1};
 use plait::handshake::reassembly::WholeI1;
 use plait::handshake::refusal::Refusal;
 use plait::handshake::responder::open_i1;
-use plait::types::policy::{Cipher, RatchetPolicy, Suite};
+use plait::schedule::trace::Step;
+use plait::types::limits::PROTO;
+use plait::types::policy::{Cipher, QkdPolicy, RatchetPolicy, Reason, Suite};
 use plait::wire::handshake::HandshakeDatagram;
 
-use super::ends::Ends;
+use super::ends::{Ends, Source};
 use super::fixture::{Seeded, ends, store};
 use super::pair::{Event, Initiator, Pair, Responder};
 
@@ -275,4 +277,45 @@ fn the_cached_r1_is_for_the_very_i1_that_it_answered() {
         let cached = state.cached_r1(&HandshakeDatagram::parse(&part).unwrap());
         assert_eq!(cached, is_cached.then_some(&r1[0][..]), "byte {at}");
     }
+}
+
+/// A party inside the handshake, who can make mac2 and not the session's keys: nothing could differ between KMEs that gave
+/// nothing, so no source is said to be wrong, and the honest R2 still counts.
+#[test]
+fn an_r2_without_keys_whose_ok_does_not_open_is_refused_and_blames_no_source() {
+    let mut ends = ends(Suite::MlKem1024);
+    for end in [&mut ends.initiator, &mut ends.responder] {
+        end.terms.qkd_policy = QkdPolicy::Preferred;
+    }
+    ends.sources[0] = Source { initiator: Some(Err(Reason::NoKeyNow)), responder: None };
+    let mut pair = new_pair(ends);
+    let i0 = vec![pair.i0()];
+    let r0 = answer_to_all(&mut pair, &i0);
+    let i1 = answer_to_all(&mut pair, &r0);
+    let made = pair.initiator_trace.last().unwrap().clone();
+    let r1 = answer_to_all(&mut pair, &i1);
+    let i2 = answer_to_all(&mut pair, &r1);
+    let r2 = answer_to_all(&mut pair, &i2)[0].clone();
+    let mut forged = r2.clone();
+    let end = forged.len() - 32;
+    forged[end - 1] ^= 1;
+    seal_macs(&mut forged, &pair, &made);
+    assert_eq!(pair.deliver(&forged), Event::Drop(Refusal::Unopened("ok")));
+    let mut same = r2.clone();
+    seal_macs(&mut same, &pair, &made);
+    assert_eq!(same, r2, "the MACs are those of an honest responder");
+    assert_eq!(pair.deliver(&r2), Event::Established);
+}
+
+/// Both MACs of a datagram anew; `made`: the state after I1.
+fn seal_macs(datagram: &mut [u8], pair: &Pair, made: &Step) {
+    let end = datagram.len() - 32;
+    let key = hash(&[b"PLAIT1 mac1", pair.ends.responder.me.fp().as_bytes()]);
+    let mac1: [u8; 16] = hmac_tag(&key, &[&datagram[..end]]);
+    datagram[end..end + 16].copy_from_slice(&mac1);
+    let lp = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+    let mut fragment_key = [0; 48];
+    expand(&hmac(&made.ck, &[&[0; 32]]), &[&lp(PROTO), &lp(b"frag"), &made.h], &mut fragment_key);
+    let mac2: [u8; 16] = hmac_tag(&fragment_key, &[&datagram[..end + 16]]);
+    datagram[end + 16..].copy_from_slice(&mac2);
 }

@@ -311,3 +311,25 @@ fn another_peers_piece_and_a_complete_packet_end_what_is_under_construction() {
     joiner.pass(PEER, &[0x45], &mut sink);
     assert_eq!(sink.0, [(PEER, 1), (PeerId(4), 2), (PEER, 1)]);
 }
+
+#[test]
+fn a_whole_super_packet_and_a_tcp_packet_need_not_wait_and_a_udp_packet_does() {
+    for kind in kinds() {
+        let delivered_after = |mut texts: Vec<Vec<u8>>| {
+            let (mut sink, mut joiner) = (Sink::default(), Joiner::new(OffloadSet::ALL));
+            let mut counts = Vec::new();
+            for text in &mut texts {
+                let segment = Segment::parse(text).unwrap();
+                if let Err(text) = joiner.join(PEER, text, segment, &mut sink) {
+                    joiner.begin(PEER, text, segment, &mut sink);
+                }
+                counts.push(sink.0.len());
+            }
+            counts
+        };
+        assert_eq!(delivered_after(kind.pieces()), [0, 0, 1], "{kind:?}");
+        let alone = usize::from(kind.transport == Transport::Tcp);
+        assert_eq!(delivered_after(vec![kind.piece(0, true, 100)]), [alone], "{kind:?}");
+        assert_eq!(delivered_after(vec![kind.piece(2, true, 100)]), [1], "{kind:?}: the rest of it was lost");
+    }
+}

@@ -10,6 +10,7 @@ use crate::dataplane::pack::{Cursor, Packer, Step};
 use crate::dataplane::seal::datagram_len;
 use crate::identity::Fingerprint;
 use crate::types::offload::Offload;
+use crate::types::terms::{FEATURE_BUNDLE, FEATURE_SEGMENT};
 use crate::wire::layers::Transport;
 use crate::wire::vnet::{PartialChecksum, Segmentation, VnetHeader};
 
@@ -179,9 +180,14 @@ fn a_checksum_is_finished_where_it_is_said_to_lie() {
     assert_eq!(short, [1, 2, 3]);
 }
 
-/// A UDP super-packet of two whole pieces and 50 bytes, as the kernel hands it over.
+/// A UDP super-packet of two whole pieces and 50 bytes.
 fn super_frame(size: u16) -> Vec<u8> {
-    let above = 8 + 2 * size + 50;
+    udp_frame(size, 2 * size + 50)
+}
+
+/// A UDP packet to be cut into pieces, as the kernel hands it over.
+fn udp_frame(size: u16, payload: u16) -> Vec<u8> {
+    let above = 8 + payload;
     let mut inner = packet([10, 20, 0, 1], [10, 20, 0, 2], 20 + above);
     (inner[6], inner[7], inner[9]) = (0, 0, 17);
     inner[24..26].copy_from_slice(&above.to_be_bytes());
@@ -245,4 +251,38 @@ fn pieces_beyond_the_mtu_are_counted_one_by_one() {
     let world = world(Standing::Current);
     assert_eq!(pack(view(&world, NOW), &super_frame(1400), true), (Step::TooBig(1420), 0, vec![]));
     assert_eq!(world.peers[0].traffic.drops.too_big.total(), 3);
+}
+
+#[test]
+fn of_a_super_packet_refused_in_its_middle_the_pieces_left_are_counted() {
+    let mut world = world(Standing::Current);
+    let (frame, mut packer) = (super_frame(100), Packer::new(1));
+    let mut cursor = Cursor::new(Frame::parse(&frame, true).unwrap());
+    let offloads = OffloadSet::ALL.without(Offload::Gso);
+    let single = View { offloads, ..view(&world, NOW) };
+    assert_eq!(packer.pack(single, &mut cursor, &mut |_| true), Step::Send);
+    packer.train().clear();
+    world.peers[0].blocked = true;
+    let single = View { offloads, ..view(&world, NOW) };
+    assert_eq!(packer.pack(single, &mut cursor, &mut |_| true), Step::Done);
+    assert_eq!(world.peers[0].traffic.drops.no_epoch.total(), 2, "one of three has left");
+}
+
+#[test]
+fn one_piece_alone_waits_for_others_and_is_staged_whole_when_its_epoch_ends() {
+    for features in [0, FEATURE_SEGMENT | FEATURE_BUNDLE] {
+        let world = world_with(Standing::Current, features);
+        let (frame, mut packer, mut events) = (udp_frame(100, 50), Packer::new(1), Vec::new());
+        let mut cursor = Cursor::new(Frame::parse(&frame, true).unwrap());
+        assert_eq!(packer.pack(view(&world, NOW), &mut cursor, &mut |_| true), Step::Done);
+        assert_eq!(packer.train().count(), 0, "{features}: it waits");
+        let close = packer.close(view(&world, UNTIL), &mut |event| {
+            events.push(event);
+            true
+        });
+        let [PumpEvent::NoEpoch { peer: PeerId(0), packet }] = &events[..] else { panic!("{events:?}") };
+        let sum = checksum::pseudo_header(&packet[12..20], 17, 58);
+        let whole = (packet.len(), checksum::fold(checksum::add(sum, &packet[20..])));
+        assert_eq!((close, whole), (Step::Done, (78, 0xffff)), "{features}");
+    }
 }
