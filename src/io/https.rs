@@ -221,6 +221,11 @@ impl Turn<'_> {
     }
 }
 
+/// The time of each of so many addresses.
+fn share(addresses: usize) -> Duration {
+    CONNECT_TIMEOUT / u32::try_from(addresses).unwrap_or(1).max(1)
+}
+
 fn late() -> Fault {
     Fault::lasting(Stage::Exchange, Reason::Deadline, "no whole answer in time")
 }
@@ -274,7 +279,7 @@ impl HttpsClient {
             Fault::passing(Stage::Name, Reason::Unreachable, text)
         })?;
         let addresses: Vec<_> = found.take(ADDRESSES_MAX).collect();
-        let share = CONNECT_TIMEOUT / u32::try_from(addresses.len()).unwrap_or(1).max(1);
+        let share = share(addresses.len());
         let mut last = std::io::Error::other("the name has no address");
         for address in addresses {
             match timeout(share, TcpStream::connect(address)).await {
@@ -417,5 +422,15 @@ impl HttpsClient {
             }
             None => Fault::passing(Stage::Tls, Reason::Unreachable, explain_connect(plain, &self.url.authority())),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_share_the_time_of_one() {
+        assert_eq!([0, 1, 2, ADDRESSES_MAX].map(share), [3000, 3000, 1500, 750].map(Duration::from_millis));
     }
 }

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
+use plait::etsi014::v1::container::container_bytes_max;
+use plait::io::kme_client::exchange::Question;
 use plait::keys::request::KeyRequestKind;
-use plait::types::id::KeyId;
+use plait::types::id::{KeyId, SaeId};
 use plait::types::policy::Reason;
 
 use crate::pki::Pki;
 use crate::stub::{Act, Stub, http, keys, tls};
-use crate::world::{Opened, fetch, setup, source};
+use crate::world::{Opened, client, fetch, setup, source};
 
 async fn stub(pki: &Pki, act: Act) -> Stub {
     Stub::start(tls(pki.certified("KME-A"), rustls::DEFAULT_VERSIONS), move |_| act.clone()).await
@@ -182,9 +184,29 @@ async fn a_broken_answer_is_unreachable_or_malformed_and_never_a_key() {
     ] {
         let shown = match &act {
             Act::Cut(bytes) | Act::Last(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            Act::Answer(_) | Act::Drip(_) | Act::Hang | Act::Forever(..) => String::new(),
+            Act::Answer(_) | Act::Drip(_) | Act::Hang | Act::CutAfter(_) | Act::Forever(..) => String::new(),
         };
         let failure = ask(&pki, act, new()).await.unwrap_err();
         assert_eq!(failure.reason, reason, "{shown}: {failure:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_may_be_as_long_as_the_longest_keys_need_and_no_longer() {
+    let pki = Pki::new();
+    let padded = |bytes: usize| {
+        let plain = keys(&["k-0"]);
+        Act::Answer(http(200, "", &(plain.clone() + &" ".repeat(bytes - plain.len()))))
+    };
+    let longest = |number| container_bytes_max(number, 2048 * 8);
+    assert!(ask(&pki, padded(longest(1)), by_id("k-0")).await.is_ok());
+    let failure = ask(&pki, padded(longest(1) + 1), by_id("k-0")).await.unwrap_err();
+    assert!(failure.reason == Reason::Malformed && failure.text.contains("longer than"), "{failure:?}");
+    // A test of a KME hears out one that gives more keys than were asked for.
+    for (bytes, is_read) in [(longest(4), true), (longest(4) + 1, false)] {
+        let stub = stub(&pki, padded(bytes)).await;
+        let (kme, sae) = (client(setup(&pki, stub.address, "SAE-A", "SAE-B")), SaeId::new("SAE-B").unwrap());
+        let asked = kme.ask(Duration::from_secs(10), &sae, Question::ByIds(&["k-0"])).await;
+        assert_eq!(asked.answer.is_ok(), is_read, "{bytes}");
     }
 }

@@ -24,6 +24,8 @@ pub(crate) enum Act {
     Drip(Vec<u8>),
     /// Says nothing more.
     Hang,
+    /// Says nothing more, and cuts the connection after this time.
+    CutAfter(Duration),
     /// Writes these bytes and cuts the connection without a TLS farewell.
     Cut(Vec<u8>),
     /// Writes the same bytes for ever.
@@ -116,6 +118,7 @@ async fn converse(
             }
             Act::Drip(bytes) => drip(&mut stream, &bytes).await,
             Act::Hang => return std::future::pending().await,
+            Act::CutAfter(time) => return tokio::time::sleep(time).await,
             Act::Cut(bytes) => {
                 drop(stream.write_all(&bytes).await);
                 drop(stream.flush().await);

@@ -8,8 +8,10 @@ use plait::io::source::{Etsi014Source, KeySource, SourceSetup};
 use plait::keys::request::KeyRequestKind;
 use plait::types::id::{KeyId, SaeId};
 use plait::types::policy::Reason;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use crate::pki::Pki;
 use crate::stub::{Act, Stub, http, keys, tls};
@@ -123,6 +125,41 @@ async fn enc_keys_is_asked_once_and_dec_keys_until_the_key_is_there() {
     let expired = stub(&pki, |_| Act::Answer(http(403, "", "Key expired"))).await;
     let failure = no_key_by_id(&mut source(at(&pki, &expired)), &KeyId::new(b"k-0").unwrap()).await.unwrap_err();
     assert_eq!((failure.reason, expired.requests().len()), (Reason::UnknownKeyId, 1));
+}
+
+#[tokio::test]
+async fn a_key_that_does_not_come_is_asked_for_less_and_less_often() {
+    let pki = Pki::new();
+    let stub = stub(&pki, |_| Act::Answer(http(404, "", ""))).await;
+    let by_id = KeyRequestKind::ById { key_id: KeyId::new(b"k-0").unwrap() };
+    fetch(&mut source(at(&pki, &stub)), by_id, Duration::from_secs(2)).await.unwrap_err();
+    // After 0, 50, 150, 350, 750 and 1550 ms at the soonest.
+    assert!((2..=6).contains(&stub.requests().len()), "{}", stub.requests().len());
+}
+
+#[tokio::test]
+async fn a_kme_that_hangs_up_after_the_deadline_was_late_all_the_same() {
+    let pki = Pki::new();
+    let stub = stub(&pki, |_| Act::CutAfter(Duration::from_millis(330))).await;
+    let kind = KeyRequestKind::New { bits: 256 };
+    let failure = fetch(&mut source(at(&pki, &stub)), kind, Duration::from_millis(300)).await.unwrap_err();
+    assert_eq!(failure.reason, Reason::Deadline, "{failure:?}");
+}
+
+#[tokio::test]
+async fn a_connection_to_a_kme_that_says_nothing_is_closed_with_the_request() {
+    let pki = Pki::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let acceptor = TlsAcceptor::from(tls(pki.certified("KME-A"), rustls::DEFAULT_VERSIONS));
+    let mut source = source(setup(&pki, listener.local_addr().unwrap(), "SAE-A", "SAE-B"));
+    let silent = tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut stream = acceptor.accept(stream).await.unwrap();
+        while !matches!(stream.read(&mut [0; 512]).await, Ok(0) | Err(_)) {}
+    });
+    let kind = KeyRequestKind::New { bits: 256 };
+    fetch(&mut source, kind, Duration::from_millis(300)).await.unwrap_err();
+    timeout(HANGS, silent).await.expect("the connection is still there").unwrap();
 }
 
 #[tokio::test]

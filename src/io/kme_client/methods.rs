@@ -96,7 +96,7 @@ impl KmeClient {
                 Err(failed) => failed,
             };
             said = Some(failure.clone());
-            let next = Instant::now() + pause + pause.mul_f64(chance());
+            let next = Instant::now() + spread(pause, chance());
             let given_up = |tries| Outcome { result: Err(after(tries, failure.clone())), tls: tls.clone() };
             if !is_passing || next >= until {
                 return given_up(tries);
@@ -174,6 +174,11 @@ fn after(tries: u32, failure: SourceFailure) -> SourceFailure {
     SourceFailure { text, ..failure }
 }
 
+/// From the pause itself, by chance 0, to twice of it, by chance 1.
+fn spread(pause: Duration, chance: f64) -> Duration {
+    pause + pause.mul_f64(chance)
+}
+
 /// Between 0 and 1: two sites that fail together must not ask together again.
 fn chance() -> f64 {
     let mut bytes = [0; 2];
@@ -181,4 +186,22 @@ fn chance() -> f64 {
         entropy.fill(&mut bytes);
     }
     f64::from(u16::from_be_bytes(bytes)) / f64::from(u16::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chances_lie_between_0_and_1_and_are_not_the_same() {
+        let drawn: Vec<f64> = (0..64).map(|_| chance()).collect();
+        assert!(drawn.iter().all(|chance| (0.0..=1.0).contains(chance)), "{drawn:?}");
+        assert!(drawn.iter().any(|chance| *chance < 0.5) && drawn.iter().any(|chance| *chance > 0.5), "{drawn:?}");
+    }
+
+    #[test]
+    fn a_pause_is_never_shorter_and_at_most_twice_as_long() {
+        let spread = |chance| spread(RETRY_PAUSE_MIN, chance);
+        assert_eq!([0.0, 0.5, 1.0].map(spread), [50, 75, 100].map(Duration::from_millis));
+    }
 }

@@ -125,3 +125,37 @@ impl SourceFigures {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::etsi014::v1::path::Method;
+    use crate::keys::request::SourceFailure;
+    use crate::types::policy::Reason;
+
+    fn asked<T>(result: Result<T, SourceFailure>) -> Asked<T> {
+        Asked { method: Method::Status, took: Duration::from_millis(7), tls: None, result }
+    }
+
+    #[test]
+    fn each_request_counts_once_as_it_ended() {
+        let mut figures = SourceFigures::new("fibre-1", "etsi014", Some(UnixTime(1)));
+        for _ in 0..2 {
+            figures.note_status(&asked(Ok(Stock { stored_keys: Some(9) })));
+            figures.note_status(&asked(Err(SourceFailure { reason: Reason::Deadline, text: "late".to_owned() })));
+            figures.note_status(&asked(Err(SourceFailure { reason: Reason::Deadline, text: "late".to_owned() })));
+        }
+        figures.renew(Some(UnixTime(2)));
+        let shown = figures.snapshot();
+        assert_eq!((shown.requests_ok, shown.requests_failed, shown.keys_used), (2, 4, 0));
+        assert_eq!(shown.requests, BTreeMap::from([(("status", "ok"), 2), (("status", Reason::Deadline.as_str()), 4)]));
+        assert_eq!((shown.stored_keys.unwrap().0, shown.certificate_expiry), (9, Some(UnixTime(2))));
+        assert!(shown.last_error.unwrap().0.ends_with("late"));
+    }
+
+    #[test]
+    fn the_words_of_a_source_are_those_of_its_status() {
+        let states = [SourceState::Unknown, SourceState::Ok, SourceState::Failing];
+        assert_eq!(states.map(SourceState::as_str), ["unknown", "ok", "failing"]);
+    }
+}

@@ -22,3 +22,16 @@ impl HeldFiles {
         self.own_ends.map(UnixTime)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_ends_when_it_says_and_one_from_before_1970_at_no_moment() {
+        let pin = [0; 32];
+        let held = |own_ends| HeldFiles { own: pin, own_ends, ca: None };
+        assert_eq!(held(Some(1_800_000_000)).ends(), Some(UnixTime(1_800_000_000)));
+        assert_eq!(held(None).ends(), None);
+    }
+}

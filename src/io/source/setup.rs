@@ -47,3 +47,22 @@ impl SourceSetup {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_section_says_how_its_kme_is_trusted() {
+        let text = "[interface]\nprivate_key_file = \"k\"\n[policy]\nqkd = \"preferred\"\n[[peer]]\nname = \"b\"\n\
+                    public_key_file = \"b\"\nallowed_ips = [\"10.0.0.0/8\"]\n[[qkd]]\nname = \"f\"\ntype = \"etsi014\"\npeer = \"b\"\n\
+                    url = \"https://kme\"\nca_file = \"ca\"\ncert_file = \"c\"\nkey_file = \"key\"\nlocal_sae = \"A\"\n\
+                    remote_sae = \"B\"\nserver_name = \"other\"\n";
+        for (kme_tls, is_pq_only) in [("any", false), ("pq", true)] {
+            let config = crate::config::parse("x.toml", "x", &format!("{text}kme_tls = {kme_tls:?}\n")).unwrap();
+            let source = config.peers.iter().flat_map(|peer| &peer.sources).next().unwrap();
+            let reach = SourceSetup::from_config(source, |file| file.path.clone()).reach;
+            assert_eq!((reach.is_pq_only, reach.server_name.as_deref()), (is_pq_only, Some("other")));
+        }
+    }
+}
