@@ -48,10 +48,22 @@ pub(super) async fn at_start(config: &Config) -> Result<(), RunFailure> {
 /// As [`at_start`].
 pub(super) async fn change(old: &Config, new: &Config) -> Result<(), RunFailure> {
     let Some(switch) = wanted(new)? else { return Ok(()) };
-    if wanted(old).is_ok_and(|old| old.as_ref() == Some(&switch)) {
+    let is_same = wanted(old).is_ok_and(|old| old.as_ref() == Some(&switch));
+    if is_same && system::stands(&new.interface.name) {
         return Ok(());
     }
     switch.set().await.map_err(|error| RunFailure::other(error.to_string()))
+}
+
+/// While it is in force: whether it had to be set again, because somebody took its firewall away.
+///
+/// # Errors
+/// As [`at_start`].
+pub(super) async fn keep(config: &Config) -> Result<bool, RunFailure> {
+    if system::stands(&config.interface.name) {
+        return Ok(false);
+    }
+    at_start(config).await.map(|()| true)
 }
 
 /// Takes the one of that interface away, with or without a daemon; whether there was one.

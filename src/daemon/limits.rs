@@ -18,8 +18,8 @@ pub const EXPIRY_LOOK: Duration = Duration::from_secs(600);
 pub const AUDIT_WAITING_MAX: usize = 4096;
 /// How soon a disk that refused a line of the audit is asked again.
 pub const AUDIT_RETRY: Duration = Duration::from_secs(1);
-/// Writes under way: three files a peer, each in one version.
-pub const STORES_MAX: usize = 3 * PEERS_MAX;
+/// Writes under way: four files a peer, each in one version.
+pub const STORES_MAX: usize = 4 * PEERS_MAX;
 /// Key requests without an answer: six sources a peer, at most two exchanges of it at once.
 pub const KEY_REQUESTS_MAX: usize = 12 * PEERS_MAX;
 /// Answers of the keys process that wait for the loop: it is made to wait when there are more.
@@ -35,6 +35,10 @@ pub const KEYS_PAUSE_MIN: Duration = Duration::from_secs(1);
 pub const KEYS_PAUSE_MAX: Duration = Duration::from_secs(30);
 /// Who ran so long has lasted: the next pause is the first again.
 pub const KEYS_LASTED: Duration = Duration::from_secs(60);
+/// How long a reload waits for writes under way: the loop stands still meanwhile, and rekeys bear that.
+pub const SETTLE_DEADLINE: Duration = Duration::from_secs(5);
+/// How often the keeper looks whether the kill switch still stands: nothing tells when a firewall is flushed.
+pub const KILL_SWITCH_LOOK: Duration = Duration::from_secs(10);
 /// Control requests that wait for the loop.
 pub const CALLS_MAX: usize = 16;
 /// News of packet threads that one turn of the loop takes: deadlines, keys and requests wait no longer than for these.

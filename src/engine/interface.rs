@@ -149,6 +149,11 @@ impl Engine {
         self.peers.as_slice().iter().map(|peer| peer.status(now)).collect()
     }
 
+    /// One peer, if there is one of that number: what an event is about costs no look at all of them.
+    pub fn peer_status(&self, now: Now, id: PeerId) -> Option<PeerStatus> {
+        self.peers.get(id).map(|peer| peer.status(now))
+    }
+
     /// What each peer went through, in the order of the configuration.
     pub fn courses(&self) -> impl Iterator<Item = &Course> {
         self.peers.as_slice().iter().map(|peer| &peer.tally.course)

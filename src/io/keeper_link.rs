@@ -3,22 +3,23 @@
 //! The keeper has rights that the asker gave up, so nothing is taken on trust: it parses each configuration itself, and what it
 //! does concerns this interface and no other. What it reads of files it reads and judges itself, and hands over what packets need of it.
 
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::clock::Clock;
 use super::source::HeldFiles;
+use super::until::Until;
 use crate::control::reload::Blame;
 use crate::types::limits::{CONFIG_BYTES_MAX, PEER_SECTIONS_BYTES_MAX, PEERS_MAX};
 use crate::types::secret::SecretBytes;
-use crate::types::time::Instant;
 use crate::wire::field::{Malformed, Reader};
 
 /// Bytes of a message: a configuration as JSON text, in which quotes and ends of lines take two each, and the public keys and sources
@@ -154,6 +155,12 @@ impl Link {
     }
 
     fn ask_within(&self, ask: &Ask, deadline: Duration) -> io::Result<Came<Reply>> {
+        let bytes = serde_json::to_vec(ask).map_err(io::Error::other)?.len();
+        if bytes > ASK_BYTES_MAX {
+            // Before a byte of it is sent: the keeper would hang up on it, for good.
+            let text = format!("a question of {bytes} bytes, at most {ASK_BYTES_MAX} are taken");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let asked = self.send(ask, &[], &[], deadline).and_then(|()| self.receive(MESSAGE_BYTES_MAX, deadline));
         let answer = asked.and_then(|answer| answer.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof)));
         if answer.is_err() {
@@ -196,51 +203,42 @@ impl Link {
         let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
         let parts = [IoSlice::new(&lengths)];
         self.0.set_write_timeout(Some(until.left()?))?;
-        let sent = sendmsg::<()>(self.0.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None)?;
-        self.write_until(lengths.get(sent..).unwrap_or_default(), until)?;
-        self.write_until(&text, until)?;
-        self.write_until(secret, until)
-    }
-
-    fn write_until(&self, mut bytes: &[u8], until: Until) -> io::Result<()> {
-        while !bytes.is_empty() {
-            self.0.set_write_timeout(Some(until.left()?))?;
-            match (&self.0).write(bytes) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
-                Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+        let sent = loop {
+            match sendmsg::<()>(self.0.as_raw_fd(), &parts, rights, MsgFlags::MSG_NOSIGNAL, None) {
+                Err(Errno::EINTR) => {}
+                sent => break sent?,
             }
-        }
-        Ok(())
-    }
-
-    fn read_until(&self, mut into: &mut [u8], until: Until) -> io::Result<()> {
-        while !into.is_empty() {
-            self.0.set_read_timeout(Some(until.left()?))?;
-            match (&self.0).read(into) {
-                Ok(0) => return Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
-                Ok(got) => into = into.get_mut(got..).unwrap_or_default(),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        };
+        until.write(&self.0, lengths.get(sent..).unwrap_or_default())?;
+        until.write(&self.0, &text)?;
+        until.write(&self.0, secret)
     }
 
     fn receive<T: DeserializeOwned>(&self, bytes_max: usize, deadline: Duration) -> io::Result<Option<Came<T>>> {
         let until = Until::after(deadline);
         let mut lengths = [0; 8];
-        self.0.set_read_timeout(Some(until.left()?))?;
+        self.await_message(until)?;
         let (got, beside) = self.receive_beside(&mut lengths)?;
         if got == 0 {
             return Ok(None);
         }
-        self.read_until(lengths.get_mut(got..).unwrap_or_default(), until)?;
+        until.read(&self.0, lengths.get_mut(got..).unwrap_or_default())?;
         let mut lengths = Reader::new(&lengths);
         let text = self.read_whole(lengths.u32(), bytes_max, until)?;
         let secret = SecretBytes::new(self.read_whole(lengths.u32(), SECRET_BYTES_MAX, until)?);
         Ok(Some(Came { message: serde_json::from_slice(&text).map_err(io::Error::other)?, secret, beside }))
+    }
+
+    /// A signal that comes meanwhile ends no wait: it would look like a keeper that has gone.
+    fn await_message(&self, until: Until) -> io::Result<()> {
+        loop {
+            let left = PollTimeout::try_from(until.left()?).unwrap_or(PollTimeout::MAX);
+            match poll(&mut [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)], left) {
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
     }
 
     fn read_whole(&self, length: Result<u32, Malformed>, bytes_max: usize, until: Until) -> io::Result<Vec<u8>> {
@@ -249,7 +247,7 @@ impl Link {
             return Err(io::Error::other(format!("a message of {length} bytes, at most {bytes_max} were expected")));
         }
         let mut bytes = vec![0; length];
-        self.read_until(&mut bytes, until)?;
+        until.read(&self.0, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -269,26 +267,6 @@ impl Link {
     }
 }
 
-/// When a whole message must have passed, however small its pieces.
-#[derive(Clone, Copy)]
-struct Until {
-    clock: Clock,
-    end: Instant,
-}
-
-impl Until {
-    fn after(span: Duration) -> Self {
-        let clock = Clock::start();
-        Self { clock, end: clock.now() + span }
-    }
-
-    /// Never zero, which would mean for ever.
-    fn left(self) -> io::Result<Duration> {
-        let left = self.end.since(self.clock.now());
-        if left.is_zero() { Err(io::Error::from(io::ErrorKind::TimedOut)) } else { Ok(left) }
-    }
-}
-
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
@@ -297,6 +275,8 @@ impl AsFd for Link {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+
     use super::*;
 
     #[test]
@@ -347,6 +327,21 @@ mod tests {
         // The other end may have been closed by then.
         drop((&raw).write_all(late));
         assert!(asker.ask_within(&Ask::Set, soon).is_err());
+    }
+
+    #[test]
+    fn a_question_that_is_too_long_is_not_sent_and_the_next_one_is() {
+        let (asker, keeper) = Link::pair().unwrap();
+        let kept = std::thread::spawn(move || {
+            assert_eq!(keeper.asked().unwrap(), Some(Ask::Set));
+            keeper.reply(&Reply::Done, &[], &[]).unwrap();
+        });
+        // A sign that takes six bytes in JSON.
+        let sections = "\u{1}".repeat(PEER_SECTIONS_BYTES_MAX);
+        let refused = asker.ask(&Ask::Load { wanted: Wanted::Added { sections } }).err().unwrap();
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidInput, "{refused}");
+        assert_eq!(asker.ask(&Ask::Set).unwrap().message, Reply::Done);
+        kept.join().unwrap();
     }
 
     #[test]

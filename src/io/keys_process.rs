@@ -1,7 +1,7 @@
 //! Starts the keys process and hands it its sources: this program again, with little of the environment, two sockets and no
 //! other descriptor. Where it reads them see `daemon::keys_process`.
 
-use std::io::{self, Read, Write};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use super::until::Until;
 use crate::control::sandbox::Sandbox;
 use crate::types::secret::SecretBytes;
 
@@ -45,8 +46,6 @@ impl KeysProcess {
     /// What the system says.
     pub fn start(meeting: &OwnedFd, arguments: &[&str]) -> io::Result<Self> {
         let (link, its) = UnixStream::pair()?;
-        link.set_read_timeout(Some(HANDOVER_DEADLINE))?;
-        link.set_write_timeout(Some(HANDOVER_DEADLINE))?;
         #[expect(clippy::disallowed_methods, reason = "this program itself, not another")]
         let mut command = Command::new("/proc/self/exe");
         command.arg(VERB).args(arguments).env_clear();
@@ -62,17 +61,18 @@ impl KeysProcess {
     /// # Errors
     /// It does not take them in time, or answers with something else.
     pub fn hand_over(&self, handover: &SecretBytes) -> io::Result<Sandbox> {
+        let until = Until::after(HANDOVER_DEADLINE);
         let length = u32::try_from(handover.len()).map_err(io::Error::other)?;
-        (&self.link).write_all(&length.to_be_bytes())?;
-        (&self.link).write_all(handover.expose())?;
+        until.write(&self.link, &length.to_be_bytes())?;
+        until.write(&self.link, handover.expose())?;
         let mut length = [0; 4];
-        (&self.link).read_exact(&mut length)?;
+        until.read(&self.link, &mut length)?;
         let length = u32::from_be_bytes(length) as usize;
         if length > ANSWER_BYTES_MAX {
             return Err(io::Error::other(format!("an answer of {length} bytes")));
         }
         let mut answer = vec![0; length];
-        (&self.link).read_exact(&mut answer)?;
+        until.read(&self.link, &mut answer)?;
         serde_json::from_slice(&answer).map_err(io::Error::other)
     }
 

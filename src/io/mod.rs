@@ -39,4 +39,5 @@ pub mod thread;
 pub mod tls;
 pub mod tun;
 pub mod udp;
+pub mod until;
 pub mod wait;

@@ -76,7 +76,7 @@ impl KeyEstimate {
     pub fn bearable(&self, now: Instant) -> Option<f64> {
         let window = self.window(now)?;
         // A sixteenth is what blocks of key make it waver.
-        let is_steady = window.last.stored + window.first.stored / 16 >= window.first.stored;
+        let is_steady = window.last.stored.saturating_add(window.first.stored / 16) >= window.first.stored;
         let income = window.gained().saturating_sub(1) as f64 / window.span.as_secs_f64();
         Some(income * if is_steady { SHARE_STEADY } else { SHARE_FALLING })
     }

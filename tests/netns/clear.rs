@@ -133,6 +133,29 @@ fn the_kill_switch_stays_until_it_is_opened() {
 }
 
 #[test]
+fn a_firewall_that_is_flushed_is_set_again_by_the_daemon_and_by_a_reload() {
+    if !runnable("a_firewall_that_is_flushed_is_set_again_by_the_daemon_and_by_a_reload") {
+        return;
+    }
+    let mut world = world(true);
+    world.up_hybrid();
+    let nft = |arguments: &[&str]| {
+        let nft = || std::process::Command::new("nft").args(arguments).output().unwrap();
+        String::from_utf8(world.net.inside("a", nft).stdout).unwrap()
+    };
+    let rules = nft(&["list", "ruleset"]);
+    assert!(rules.contains("table inet plait-a"), "{rules}");
+    nft(&["flush", "ruleset"]);
+    assert_eq!(nft(&["list", "ruleset"]), "");
+    wait_for("the firewall is set again", Duration::from_secs(30), || {
+        (nft(&["list", "ruleset"]) == rules).then_some(())
+    });
+    nft(&["flush", "ruleset"]);
+    world.a.reload();
+    assert_eq!(nft(&["list", "ruleset"]), rules, "at once");
+}
+
+#[test]
 fn the_kill_switch_follows_a_reload_and_refuses_what_would_cut_the_site_off() {
     if !runnable("the_kill_switch_follows_a_reload_and_refuses_what_would_cut_the_site_off") {
         return;

@@ -90,7 +90,7 @@ impl Audit {
         }
         match &event.what {
             Engined::State { from, to } => {
-                if let Some(status) = status_of(engine, now, event.peer) {
+                if let Some(status) = engine.peer_status(now, event.peer) {
                     self.put(What::State {
                         peer: status.name,
                         from: from.as_str().to_owned(),
@@ -99,13 +99,13 @@ impl Audit {
                 }
             }
             Engined::Epoch { number, full, sources } => {
-                if let Some(status) = status_of(engine, now, event.peer) {
+                if let Some(status) = engine.peer_status(now, event.peer) {
                     self.end(event.peer, &status);
                     self.begin(event.peer, &status, *number, *full, sources);
                 }
             }
             Engined::Override(change) => {
-                if let Some(status) = status_of(engine, now, event.peer) {
+                if let Some(status) = engine.peer_status(now, event.peer) {
                     self.put(of_override(status.name, change));
                 }
             }
@@ -207,7 +207,7 @@ impl Audit {
 
     /// The same for one peer, which goes.
     pub(super) fn close_peer(&mut self, engine: &Engine, now: Now, peer: PeerId) {
-        if let Some(status) = status_of(engine, now, peer) {
+        if let Some(status) = engine.peer_status(now, peer) {
             self.end(peer, &status);
         }
         self.peers.remove(&peer);
@@ -228,8 +228,8 @@ impl Audit {
         }
     }
 
-    fn put(&self, what: What) {
-        if let Some(writer) = &self.writer {
+    fn put(&mut self, what: What) {
+        if let Some(writer) = &mut self.writer {
             writer.put(self.clock.unix_millis(), what);
         }
     }
@@ -245,8 +245,4 @@ fn of_override(peer: String, change: &OverrideChange) -> What {
         },
         OverrideChange::Ended { early } => What::OverrideEnd { peer, early: *early },
     }
-}
-
-fn status_of(engine: &Engine, now: Now, peer: PeerId) -> Option<PeerStatus> {
-    engine.status(now).into_iter().find(|status| status.id == peer)
 }

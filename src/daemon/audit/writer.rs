@@ -26,10 +26,14 @@ pub(super) struct Progress {
 type Entry = (UnixMillis, What);
 
 /// Where records are handed in.
+#[derive(Default)]
 pub(super) struct Writer {
     entries: Option<SyncSender<Entry>>,
     progress: Arc<Progress>,
     thread: Option<JoinHandle<()>>,
+    /// What found no room on its way to the thread, and when the last of it did not: a disk that hangs refuses nothing.
+    lost: u64,
+    lost_at: UnixMillis,
 }
 
 /// What takes records: the files, or in tests a disk that fails.
@@ -80,26 +84,43 @@ impl Writer {
         let thread = std::thread::Builder::new().name("plait-audit".to_owned());
         let thread = thread.spawn(move || Desk { lines, waiting, counted, held: VecDeque::new(), lost: 0 }.work());
         match thread {
-            Ok(thread) => Self { entries: Some(entries), progress, thread: Some(thread) },
+            Ok(thread) => Self { entries: Some(entries), progress, thread: Some(thread), ..Self::default() },
             Err(error) => {
                 tracing::error!(%error, "no thread to write the audit");
                 progress.failures.fetch_add(1, Ordering::Relaxed);
-                Self { entries: None, progress, thread: None }
+                Self { progress, ..Self::default() }
             }
         }
     }
 
-    /// Hands a record in; never waits. One that finds no room counts as a failure.
-    pub(super) fn put(&self, time: UnixMillis, what: What) {
-        let taken = self.entries.as_ref().is_some_and(|entries| entries.try_send((time, what)).is_ok());
-        if !taken {
-            self.progress.failures.fetch_add(1, Ordering::Relaxed);
+    /// Hands a record in; never waits. One that finds no room counts as a failure, and the next one that does tells of it.
+    pub(super) fn put(&mut self, time: UnixMillis, what: What) {
+        if self.tell_lost(time) && self.hand_in(time, what) {
+            return;
         }
+        self.lost += 1;
+        self.lost_at = time;
+        self.progress.failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn hand_in(&self, time: UnixMillis, what: What) -> bool {
+        self.entries.as_ref().is_some_and(|entries| entries.try_send((time, what)).is_ok())
+    }
+
+    /// Where they are missing; whether nothing is left to be told.
+    fn tell_lost(&mut self, time: UnixMillis) -> bool {
+        if self.lost == 0 || self.hand_in(time, What::Gap { lost: self.lost }) {
+            self.lost = 0;
+        }
+        self.lost == 0
     }
 
     /// Returns when everything is written, or the disk has refused it once more.
     pub(super) fn finish(&mut self) {
-        self.entries = None;
+        if let Some(entries) = self.entries.take().filter(|_| self.lost > 0) {
+            // The thread takes it unless it has ended.
+            drop(entries.send((self.lost_at, What::Gap { lost: self.lost })));
+        }
         if let Some(thread) = self.thread.take() {
             // It ends with its queue; a panic in it was logged.
             drop(thread.join());

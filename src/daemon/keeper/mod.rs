@@ -22,9 +22,10 @@ use nix::unistd::Pid;
 
 pub use self::kept::Kept;
 use self::work::{Answer, Interface, Work};
+use super::limits::KILL_SWITCH_LOOK;
 use super::repair::Repair;
 use super::start::RunFailure;
-use super::{certificates, setup};
+use super::{certificates, kill_switch, setup};
 use crate::config::Config;
 use crate::io::clock::Clock;
 use crate::io::keeper_link::Link;
@@ -77,10 +78,11 @@ pub fn keep(child: Pid, link: Link, kept: Kept) -> Result<End, RunFailure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| RunFailure::io("runtime", &error))?;
     let (mut repair, mut is_gone) = (Repair::of(kept.index), false);
-    let mut work = Work { kept, runtime, clock: Clock::start(), ready: None };
+    let clock = Clock::start();
+    let mut work = Work { kept, runtime, clock, ready: None, switch_looked: clock.now() };
     let mut link = Some(link);
     loop {
-        let pause = [work.look_at_keys(), repair.pause()].into_iter().flatten().min();
+        let pause = [work.look_at_keys(), work.look_at_switch(), repair.pause()].into_iter().flatten().min();
         let pause = pause.map_or(PollTimeout::NONE, |pause| PollTimeout::try_from(pause).unwrap_or(PollTimeout::MAX));
         let mut ready = vec![PollFd::new(signals.as_fd(), PollFlags::POLLIN)];
         ready.extend(link.iter().map(|link| PollFd::new(link.as_fd(), PollFlags::POLLIN)));
@@ -134,6 +136,28 @@ impl Work {
         let Answer { reply, secret, beside } = self.answer(ask);
         let beside: Vec<BorrowedFd<'_>> = beside.iter().map(AsFd::as_fd).collect();
         link.reply(&reply, secret.expose(), &beside).is_ok()
+    }
+
+    /// Sets the kill switch again if it has been taken away; how long there is nothing to look at.
+    fn look_at_switch(&mut self) -> Option<Duration> {
+        let config = &self.kept.config;
+        if !config.interface.kill_switch {
+            return None;
+        }
+        let now = self.clock.now();
+        let left = KILL_SWITCH_LOOK.saturating_sub(now.since(self.switch_looked));
+        if !left.is_zero() {
+            return Some(left + Duration::from_millis(1));
+        }
+        self.switch_looked = now;
+        match self.runtime.block_on(kill_switch::keep(config)) {
+            Ok(false) => {}
+            Ok(true) => tracing::warn!("the firewall of the kill switch was taken away: set again"),
+            Err(failure) => {
+                tracing::error!(error = failure.text, "the kill switch does not stand and cannot be set; tried again");
+            }
+        }
+        Some(KILL_SWITCH_LOOK)
     }
 
     fn look_at_keys(&mut self) -> Option<Duration> {

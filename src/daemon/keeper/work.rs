@@ -20,6 +20,7 @@ use crate::io::system::netlink::{Found, restore, take_steps};
 use crate::io::system::plan::{InterfacePlan, Step};
 use crate::io::udp::UdpSocket;
 use crate::types::secret::SecretBytes;
+use crate::types::time::Instant;
 
 /// The keeper at work.
 pub(super) struct Work {
@@ -29,6 +30,8 @@ pub(super) struct Work {
     pub(super) clock: Clock,
     /// What was read last, or was in use before it.
     pub(super) ready: Option<Ready>,
+    /// When the kill switch was last seen to stand.
+    pub(super) switch_looked: Instant,
 }
 
 /// Whether there is an interface to keep.

@@ -3,12 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use tokio::time::timeout;
+
 use super::difference::{of_interface, of_peer, refusal};
 use super::prepare::Prepared;
 use crate::config::{Config, Policy};
 use crate::control::reload::{Blame, Change, ChangeKind, RELOAD_SCHEMA, ReloadReport};
 use crate::control::time::rfc3339;
 use crate::daemon::effects::Effects;
+use crate::daemon::limits::SETTLE_DEADLINE;
 use crate::daemon::live::Live;
 use crate::daemon::pump::PumpNews;
 use crate::daemon::refused::Refused;
@@ -49,6 +52,11 @@ pub(super) async fn apply(
     if dry_run {
         return Ok(report);
     }
+    let is_new = |name: &&str| !by_name.contains_key(*name);
+    if prepared.config.peers.iter().any(|peer| is_new(&peer.name.as_str())) {
+        // What an earlier peer of that name left must be on the disk before it is read.
+        settle(effects).await?;
+    }
     let sockets = sockets(running, &prepared).await?;
     running.keeper.ask(Ask::Set).await?;
     if let Some(sockets) = sockets
@@ -65,14 +73,17 @@ pub(super) async fn apply(
         live.listen(prepared.config.status_listen, &running.keeper);
     }
     running.audit.change_mode(prepared.config.interface.audit);
-    let is_new = |name: &&str| !by_name.contains_key(*name);
-    if prepared.config.peers.iter().any(|peer| is_new(&peer.name.as_str())) {
-        // What an earlier peer of that name left must be on the disk before it is read.
-        effects.settle().await;
-    }
     let generation = hand_over_sources(running).await?;
     arrange(running, effects, prepared, (&by_name, &renewed), generation);
     Ok(report)
+}
+
+/// Before anything is touched; a disk that hangs does not hold the control loop up.
+async fn settle(effects: &Effects) -> Result<(), Refused> {
+    timeout(SETTLE_DEADLINE, effects.settle()).await.map_err(|_| Refused {
+        blame: Blame::System,
+        text: format!("the state folder's disk takes no writes within {} s", SETTLE_DEADLINE.as_secs()),
+    })
 }
 
 /// The peers that run, by their names.

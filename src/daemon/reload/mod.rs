@@ -95,8 +95,8 @@ impl Reloads {
         match &done {
             Ok(report) => tell(running, report),
             Err(refused) => {
-                tracing::error!("not reloaded, nothing is changed: {}", refused.text);
-                let text = format!("refused, nothing is changed: {}", refused.text);
+                tracing::error!("not reloaded: {}", refused.text);
+                let text = format!("refused: {}", refused.text);
                 running.events.record(Draft::new(EventKind::Reload, text));
             }
         }

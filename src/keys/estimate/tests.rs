@@ -215,3 +215,18 @@ fn an_income_is_borne_as_the_time_of_one_key() {
     let supply = Supply { stored: Some(1000), bearable: Some(0.02) };
     assert_eq!(interval(&[supply], 1, &(seconds(10)..=seconds(600))), seconds(50));
 }
+
+/// What a KME says is a number of any size: some mean "without end" by the largest.
+#[test]
+fn any_number_of_keys_that_a_kme_says_is_taken() {
+    for stored in [[u64::MAX, u64::MAX, u64::MAX], [0, u64::MAX, 0], [u64::MAX, 0, u64::MAX], [u64::MAX - 1; 3]] {
+        let mut estimate = KeyEstimate::default();
+        for (sample, used) in (1..).zip([0, u64::MAX, u64::MAX]) {
+            estimate.note(Sample { at: at(30 * sample), stored: stored[sample as usize - 1], used });
+            let supply = estimate.supply(at(30 * sample), used);
+            let rates = estimate.rates(at(30 * sample), used);
+            let shortest = interval(&[supply], 1, &(seconds(10)..=seconds(600)));
+            assert!((seconds(10)..=seconds(600)).contains(&shortest), "{stored:?}: {supply:?}, {rates:?}");
+        }
+    }
+}

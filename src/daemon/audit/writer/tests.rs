@@ -83,7 +83,28 @@ fn what_is_beyond_the_bound_is_counted_in_a_line() {
 #[test]
 fn a_queue_without_room_is_a_failure() {
     let progress = Arc::new(Progress::default());
-    let writer = Writer { entries: None, progress: Arc::clone(&progress), thread: None };
+    let mut writer = Writer { progress: Arc::clone(&progress), ..Writer::default() };
     writer.put(UnixMillis(0), what(0));
     assert_eq!(progress.failures.load(Ordering::SeqCst), 1);
+}
+
+/// A disk that hangs refuses nothing: what does not fit into the queue meanwhile is told of all the same.
+#[test]
+fn what_found_no_room_while_the_disk_hung_is_counted_in_a_line() {
+    let (disk, progress) = (Disk::default(), Arc::new(Progress::default()));
+    let hung = disk.lines.lock().unwrap();
+    let mut writer = Writer::with(disk.clone(), Arc::clone(&progress));
+    writer.put(UnixMillis(0), what(0));
+    // One line is with the disk, or still in the queue: so many more are one or two too many.
+    for number in 1..=AUDIT_WAITING_MAX as u64 + 2 {
+        writer.put(UnixMillis(0), what(number));
+    }
+    let lost = writer.lost;
+    assert_eq!(progress.failures.load(Ordering::SeqCst), lost);
+    assert!((1..=2).contains(&lost), "{lost}");
+    drop(hung);
+    writer.finish();
+    let mut lines = disk.lines.lock().unwrap();
+    assert_eq!(lines.len() as u64, AUDIT_WAITING_MAX as u64 + 3 - lost + 1);
+    assert!(matches!(lines.pop(), Some(What::Gap { lost: told }) if told == lost), "the last line tells of it");
 }
