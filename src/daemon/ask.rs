@@ -24,15 +24,15 @@ impl Asker {
     /// The keeper says why not, or does not answer.
     pub(super) fn ask_now(&self, ask: &Ask) -> Result<Came<Reply>, Refused> {
         let asked = self.0.lock().unwrap_or_else(PoisonError::into_inner).ask(ask);
-        let came = asked.map_err(|error| match error.kind() {
-            ErrorKind::InvalidInput => Refused { blame: Blame::Request, text: error.to_string() },
-            _ => {
-                let text = format!(
-                    "the keeper does not answer: {error}; how far it came is not known, and it will do nothing more: \
-                     restart the daemon"
-                );
-                Refused { blame: Blame::System, text }
+        let came = asked.map_err(|error| {
+            if error.kind() == ErrorKind::InvalidInput {
+                return Refused { blame: Blame::Request, text: error.to_string() };
             }
+            let text = format!(
+                "the keeper does not answer: {error}; how far it came is not known, and it will do nothing more: \
+                 restart the daemon"
+            );
+            Refused { blame: Blame::System, text }
         })?;
         match came.message {
             Reply::Refused { blame, text } => Err(Refused { blame, text }),
