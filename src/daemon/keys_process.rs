@@ -74,6 +74,10 @@ pub async fn serve(keeper: OwnedFd, packets: OwnedFd, sandbox: &Sandbox) -> io::
                 // What is asked before there are sources waits.
                 received = packets.recv(&mut frame), if desks.is_some() => {
                     let length = received?;
+                    if length == 0 {
+                        // No question is empty: who asks has gone, and this would come again at once, for ever.
+                        return Ok(());
+                    }
                     let Ok(ask) = KeyAsk::parse(frame.get(..length).unwrap_or_default()) else {
                         tracing::warn!("the packet process asks for what is no key");
                         continue;

@@ -196,3 +196,14 @@ async fn it_ends_with_its_keeper() {
     drop(keeper);
     timeout(HANGS, served).await.unwrap().unwrap().unwrap();
 }
+
+/// A socket whose other end has gone is readable for ever.
+#[tokio::test]
+async fn it_ends_with_the_packet_process_too() {
+    let pki = Pki::new();
+    let mut keys = Keys::start();
+    keys.hand_over(1, vec![setup(&pki, "127.0.0.1:1".parse().unwrap(), "SAE-A", "SAE-B")]).await;
+    assert!(matches!(keys.told().await, Told::Began));
+    drop(keys.packets);
+    timeout(HANGS, keys.served).await.expect("it goes on").unwrap().unwrap();
+}
