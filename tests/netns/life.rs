@@ -6,6 +6,7 @@ use crate::topology::{Net, runnable};
 use crate::vitals::{Held, held, processes, resident_kib};
 use crate::world::World;
 use nix::unistd::Pid;
+use plait::types::limits::EVENTS_KEPT_MAX;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::time::Duration;
@@ -18,7 +19,7 @@ const FIRST: usize = 2;
 const HYBRID_WITHIN: Duration = Duration::from_secs(70);
 /// Rounds from which on the slope of memory is judged: fewer show the noise of the allocator.
 const SLOPE_FROM: usize = 100;
-/// What memory may have grown by in each 200 rounds: events are kept, up to a number that as many rounds do not reach.
+/// What memory may have grown by in each 200 rounds.
 const GROWTH_KIB: i64 = 64;
 
 fn rounds() -> usize {
@@ -122,6 +123,9 @@ fn who_lives_on_keeps_nothing_of_sessions_and_connections_that_have_gone() {
     let pids = processes(&mut world.a);
     let memory = || pids.iter().map(|pid| resident_kib(*pid)).collect::<Vec<_>>();
     let rounds = rounds();
+    if rounds >= SLOPE_FROM {
+        fill_history(&mut world.a);
+    }
     let warm = FIRST.max(rounds / 4).min(rounds);
     let (mut before, mut first) = (Vec::new(), Vec::new());
     for round in 1..=rounds {
@@ -144,6 +148,19 @@ fn who_lives_on_keeps_nothing_of_sessions_and_connections_that_have_gone() {
             assert!(last - first <= allowed, "{first} KiB after {warm} rounds, {last} KiB after {rounds}");
         }
     }
+}
+
+/// Events are kept up to a number, which the rounds alone do not reach: it is reached here, so that no growth is theirs.
+fn fill_history(site: &mut Site) {
+    site.config.interface.push("nothing = 1".to_owned());
+    site.write();
+    for _ in 0..EVENTS_KEPT_MAX {
+        assert_eq!(site.run(&["reload", site.name]).status.code(), Some(6));
+    }
+    let told = site.run(&["events", site.name, "--json"]).stdout;
+    assert_eq!(told.iter().filter(|byte| **byte == b'\n').count(), EVENTS_KEPT_MAX, "each refused reload is an event");
+    site.config.interface.pop();
+    site.reload();
 }
 
 /// The other end is killed and starts again.
