@@ -155,13 +155,13 @@ impl Link {
     }
 
     fn ask_within(&self, ask: &Ask, deadline: Duration) -> io::Result<Came<Reply>> {
-        let bytes = serde_json::to_vec(ask).map_err(io::Error::other)?.len();
-        if bytes > ASK_BYTES_MAX {
+        let text = serde_json::to_vec(ask).map_err(io::Error::other)?;
+        if text.len() > ASK_BYTES_MAX {
             // Before a byte of it is sent: the keeper would hang up on it, for good.
-            let text = format!("a question of {bytes} bytes, at most {ASK_BYTES_MAX} are taken");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+            let error = format!("a question of {} bytes, at most {ASK_BYTES_MAX} are taken", text.len());
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, error));
         }
-        let asked = self.send(ask, &[], &[], deadline).and_then(|()| self.receive(MESSAGE_BYTES_MAX, deadline));
+        let asked = self.send(&text, &[], &[], deadline).and_then(|()| self.receive(MESSAGE_BYTES_MAX, deadline));
         let answer = asked.and_then(|answer| answer.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof)));
         if answer.is_err() {
             // An answer that comes later would be taken for that of the next question: there is none.
@@ -183,21 +183,15 @@ impl Link {
     /// # Errors
     /// The asker has gone, or does not take it.
     pub fn reply(&self, reply: &Reply, secret: &[u8], beside: &[BorrowedFd<'_>]) -> io::Result<()> {
-        self.send(reply, secret, beside, ANSWER_TAKEN_DEADLINE)
+        let text = serde_json::to_vec(reply).map_err(io::Error::other)?;
+        self.send(&text, secret, beside, ANSWER_TAKEN_DEADLINE)
     }
 
     /// Lengths of text and secret, 4 bytes each, with the descriptors; then the two.
-    fn send(
-        &self,
-        message: &impl Serialize,
-        secret: &[u8],
-        beside: &[BorrowedFd<'_>],
-        deadline: Duration,
-    ) -> io::Result<()> {
+    fn send(&self, text: &[u8], secret: &[u8], beside: &[BorrowedFd<'_>], deadline: Duration) -> io::Result<()> {
         let until = Until::after(deadline);
-        let text = serde_json::to_vec(message).map_err(io::Error::other)?;
         let length = |bytes: &[u8]| u32::try_from(bytes.len()).map_err(io::Error::other);
-        let lengths = [length(&text)?.to_be_bytes(), length(secret)?.to_be_bytes()].concat();
+        let lengths = [length(text)?.to_be_bytes(), length(secret)?.to_be_bytes()].concat();
         let raw: Vec<_> = beside.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&raw)];
         let rights = if raw.is_empty() { &[][..] } else { &rights[..] };
@@ -210,7 +204,7 @@ impl Link {
             }
         };
         until.write(&self.0, lengths.get(sent..).unwrap_or_default())?;
-        until.write(&self.0, &text)?;
+        until.write(&self.0, text)?;
         until.write(&self.0, secret)
     }
 

@@ -1,6 +1,6 @@
 //! What the states refuse beyond the published negative vectors, and that they go on as if it had not come.
 
-use plait::crypto::kdf::{expand, hash, hmac, hmac_tag};
+use plait::crypto::kdf::{expand, hash, hmac, hmac_tag, length_prefix};
 use plait::handshake::initiator::{AwaitCookie, AwaitR1};
 use plait::handshake::reassembly::WholeI1;
 use plait::handshake::refusal::Refusal;
@@ -229,10 +229,7 @@ fn a_good_mac1_is_not_enough() {
     let r0 = answer(&mut pair, &i0);
     let mut i1 = answer(&mut pair, &r0[0])[1].clone();
     i1[100] ^= 1;
-    let end = i1.len() - 32;
-    let key = hash(&[b"PLAIT1 mac1", pair.ends.responder.me.fp().as_bytes()]);
-    let mac1: [u8; 16] = hmac_tag(&key, &[&i1[..end]]);
-    i1[end..end + 16].copy_from_slice(&mac1);
+    seal_mac1(&mut i1, &pair);
     assert_eq!(pair.deliver(&i1), Event::Drop(Refusal::Mac2));
 }
 
@@ -307,15 +304,20 @@ fn an_r2_without_keys_whose_ok_does_not_open_is_refused_and_blames_no_source() {
     assert_eq!(pair.deliver(&r2), Event::Established);
 }
 
-/// Both MACs of a datagram anew; `made`: the state after I1.
-fn seal_macs(datagram: &mut [u8], pair: &Pair, made: &Step) {
+/// mac1 of a datagram anew.
+fn seal_mac1(datagram: &mut [u8], pair: &Pair) {
     let end = datagram.len() - 32;
     let key = hash(&[b"PLAIT1 mac1", pair.ends.responder.me.fp().as_bytes()]);
     let mac1: [u8; 16] = hmac_tag(&key, &[&datagram[..end]]);
     datagram[end..end + 16].copy_from_slice(&mac1);
-    let lp = |bytes: &[u8]| [&(bytes.len() as u16).to_be_bytes()[..], bytes].concat();
+}
+
+/// Both MACs of a datagram anew; `made`: the state after I1.
+fn seal_macs(datagram: &mut [u8], pair: &Pair, made: &Step) {
+    seal_mac1(datagram, pair);
     let mut fragment_key = [0; 48];
-    expand(&hmac(&made.ck, &[&[0; 32]]), &[&lp(PROTO), &lp(b"frag"), &made.h], &mut fragment_key);
-    let mac2: [u8; 16] = hmac_tag(&fragment_key, &[&datagram[..end + 16]]);
-    datagram[end + 16..].copy_from_slice(&mac2);
+    let info: [&[u8]; 5] = [&length_prefix(PROTO), PROTO, &length_prefix(b"frag"), b"frag", &made.h];
+    expand(&hmac(&made.ck, &[&[0; 32]]), &info, &mut fragment_key);
+    let (before, mac2) = datagram.split_at_mut(datagram.len() - 16);
+    mac2.copy_from_slice(&hmac_tag::<16>(&fragment_key, &[before]));
 }

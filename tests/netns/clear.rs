@@ -2,12 +2,13 @@
 //! situations, each with a capture of the wan; before them, that without the kill switch the same capture sees a leak.
 
 use crate::capture::{Capture, Wire};
-use crate::process::wait_for;
+use crate::process::{succeed, wait_for};
 use crate::topology::{Net, inner4, inner6, runnable};
 use crate::traffic::{CANARY, Echo, PORT};
 use crate::world::World;
 use nix::sys::signal::Signal;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -84,6 +85,11 @@ fn in_clear(wire: &Wire) -> usize {
     wire.holding(CANARY) + wire.naming(&[inner4(1), inner4(2), inner6(1), inner6(2)])
 }
 
+/// What nft says in site `a`, which it does as it is told.
+fn nft(net: &Net, arguments: &[&str]) -> String {
+    net.inside("a", || succeed(Command::new("nft").args(arguments)))
+}
+
 /// Looks at the wan in a situation, of which something is said at the same time.
 fn silent(world: &World, shouters: &[Shouter], situation: &str) {
     let before: Vec<usize> = shouters.iter().map(|shouter| shouter.tried.load(Ordering::Relaxed)).collect();
@@ -120,9 +126,7 @@ fn the_kill_switch_stays_until_it_is_opened() {
     let shouters = [Shouter::start(&world.net, "a")];
     silent(&world, &shouters, "after a clean stop");
     // Another hand takes the firewall away: the blackholes are left.
-    world.net.inside("a", || {
-        assert!(std::process::Command::new("nft").args(["flush", "ruleset"]).status().unwrap().success())
-    });
+    nft(&world.net, &["flush", "ruleset"]);
     silent(&world, &shouters, "without a firewall");
     let opened = world.a.run(&["down", "a", "--open"]);
     assert!(opened.status.success() && String::from_utf8_lossy(&opened.stderr).contains("taken away"), "{opened:?}");
@@ -139,10 +143,7 @@ fn a_firewall_that_is_flushed_is_set_again_by_the_daemon_and_by_a_reload() {
     }
     let mut world = world(true);
     world.up_hybrid();
-    let nft = |arguments: &[&str]| {
-        let nft = || std::process::Command::new("nft").args(arguments).output().unwrap();
-        String::from_utf8(world.net.inside("a", nft).stdout).unwrap()
-    };
+    let nft = |arguments: &[&str]| nft(&world.net, arguments);
     let rules = nft(&["list", "ruleset"]);
     assert!(rules.contains("table inet plait-a"), "{rules}");
     nft(&["flush", "ruleset"]);
@@ -333,5 +334,5 @@ fn many_faults(world: &mut World, shouters: &[Shouter]) {
 
 fn try_ip(world: &World, arguments: &str) -> std::process::Output {
     let name = world.net.name("a");
-    std::process::Command::new("ip").args(["-n", &name]).args(arguments.split(' ')).output().unwrap()
+    Command::new("ip").args(["-n", &name]).args(arguments.split(' ')).output().unwrap()
 }

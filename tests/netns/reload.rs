@@ -100,7 +100,8 @@ fn a_file_that_cannot_be_used_changes_nothing() {
     assert!(said.contains(&place) && said.contains("did you mean `keepalive`"), "{said}");
     world.a.daemon().signal(nix::sys::signal::Signal::SIGHUP);
     wait_for("two refusals", SOON, || {
-        (told(&world.a).iter().filter(|text| text.contains("refused: ")).count() == 2).then_some(())
+        let refused = |text: &&String| text.starts_with("refused: ") && text.contains(&place);
+        (told(&world.a).iter().filter(refused).count() == 2).then_some(())
     });
 
     world.a.config = good.clone();
